@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Streams of one instance: its policy (mounts, standard streams, app: names),
+ * its handle table, and the operations of the stream downcalls. Knows nothing
+ * of notifications, mailboxes or guests' memory: it gets copies and gives
+ * copies, so it can be tested and fuzzed without a picoprocess.
+ *
+ * Threads: every operation takes the instance's stream lock itself where it
+ * touches the table, never across a system call that may block; several
+ * threads may run operations of one instance at once.
+ */
+#ifndef PICO_STREAMS_H
+#define PICO_STREAMS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "../abi/wire.h"
+
+struct pico__streams;
+
+/* One request: registers and the copied-in parts of the slot, and its answer.
+ * About 20 KiB: guards keep one each, not on small stacks. */
+struct pico__call {
+	uint64_t r[6]; /* as in wire.h; r[0] is not used here */
+	char text[PICO_URI_MAX + 1]; /* DATA, zero-terminated after text_size bytes */
+	char text2[PICO_URI_MAX + 1];
+	uint32_t text_size, text2_size;
+	struct pico_stream_attributes attr; /* in for AttributesSet, else out */
+	/* answer */
+	bool attr_out; /* attr is to be copied to the slot */
+	uint32_t text_out, text2_out, bulk_out; /* bytes of text, text2, bulk to copy out */
+	int grant_count; /* descriptors to put into the instance's table before the answer */
+	struct { int fd; int number; } grant[2]; /* host descriptor (closed by the caller after granting when own is set) -> number */
+	bool grant_own[2];
+	uint8_t bulk[PICO_SLOT_BULK_SIZE];
+};
+
+struct pico__mount {
+	const char *host; /* host directory or file; any type of path the host can open */
+	const char *guest; /* absolute, normalised guest path */
+	bool read_only;
+};
+/* Host application's stream callbacks (app: URIs, and callback stdio). */
+struct pico__app_ops {
+	int64_t (*read)(void *user, uint64_t offset, void *buffer, size_t size);
+	int64_t (*write)(void *user, uint64_t offset, const void *buffer, size_t size);
+	void *user;
+};
+
+/* All fallible calls return 0 (or a value >= 0) or -PICO_E. */
+int pico__streams_create(struct pico__streams **out, uint32_t handle_limit, uint32_t guest_uid, uint32_t guest_gid);
+void pico__streams_destroy(struct pico__streams *s); /* closes everything the monitor side holds */
+/* Opens the host side at once (O_PATH), so later changes of the host's path do
+ * not matter. -PICO_EEXIST: the guest path has a mount already. *type_out
+ * tells PICO_STREAM_DIRECTORY or PICO_STREAM_FILE; *why names the trouble. */
+int pico__streams_mount(struct pico__streams *s, const struct pico__mount *m, uint32_t *type_out, char *why, size_t why_size);
+/* number 0..2; fd is duplicated; -1 for null; ops for callbacks (then fd is -1). */
+int pico__streams_stdio(struct pico__streams *s, int number, int fd, const struct pico__app_ops *ops, uint32_t *type_out);
+int pico__streams_app(struct pico__streams *s, const char *name, const struct pico__app_ops *ops);
+/* A memory: stream the monitor itself provides (the shared segment). Returns its handle; the descriptor is granted by the first request (grant list of pico__streams_pending). */
+pico_handle pico__streams_adopt(struct pico__streams *s, int fd, uint32_t access, const char *uri);
+/* Reserve a descriptor number for something that is no stream (wake eventfd, process handle). */
+int pico__streams_reserve_number(struct pico__streams *s);
+void pico__streams_release_number(struct pico__streams *s, int number);
+uint32_t pico__streams_count(const struct pico__streams *s);
+
+/* The operation of a downcall, by its number; result as the downcall returns it.
+ * Calls of other classes: -PICO_ENOSYS. may_block is set for what must run in
+ * a worker (fsync, app callbacks, file systems of the network or FUSE). */
+int64_t pico__streams_call(struct pico__streams *s, unsigned downcall, struct pico__call *c);
+bool pico__streams_may_block(struct pico__streams *s, unsigned downcall, const struct pico__call *c);
+/* PICO_NR_STREAM_READ / WRITE: app: streams and callback stdio; data in c->bulk (bulk_out is the size read). */
+int64_t pico__streams_read(struct pico__streams *s, struct pico__call *c);
+int64_t pico__streams_write(struct pico__streams *s, struct pico__call *c);
+
+#endif
