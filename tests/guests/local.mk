@@ -1,0 +1,3 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Small programs that run inside, and the scripts that run them.

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Tests. `make check` runs all of them, `make check-fast` all but slow_tests;
+# both end with the line "N passed, N failed". Logs: tests/log/NAME.log.
+#
+# To add a unit test:   criterion_tests += tests/unit/NAME   (source NAME.c)
+# To add a script:      tap_tests += tests/abi/NAME.sh       (prints TAP)
+# A guest program:      check_PROGRAMS += tests/guests/NAME, and its flags
+# Scripts find the tree in $srcdir and the built files in $builddir.
+
+EXTRA_DIST += tests/run tests/fresh.sh
+
+include tests/unit/local.mk
+include tests/abi/local.mk
+include tests/guests/local.mk
+include tests/apps/local.mk
+include tests/fuzz/local.mk
+
+if HAVE_CRITERION
+check_PROGRAMS += $(criterion_tests)
+else
+tap_tests += tests/criterion-is-missing
+endif
+
+EXTRA_DIST += $(filter %.sh %.py,$(tap_tests))
+
+run_tests = srcdir='$(srcdir)' builddir='$(builddir)' CC='$(CC)' CXX='$(CXX)' \
+	$(srcdir)/tests/run --log tests/log $(RUNFLAGS)
+
+check-local: all
+	@$(run_tests) --criterion $(criterion_tests) --tap $(tap_tests)
+
+check-fast: all $(check_PROGRAMS) $(check_SCRIPTS) $(check_DATA)
+	@$(run_tests) --criterion $(filter-out $(slow_tests),$(criterion_tests)) \
+		--tap $(filter-out $(slow_tests),$(tap_tests))
+
+clean-local:
+	rm -rf tests/log
+
+.PHONY: check-fast
