@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Files: open-file descriptions, descriptor tables, inodes, dentries, mounts.
+ * An open-file description exists once and is reference-counted; descriptor
+ * tables of several processes may hold it.
+ */
+#ifndef LX_FS_H
+#define LX_FS_H
+
+#include "lock.h"
+#include "time.h"
+#include "wait.h"
+
+struct file;
+struct inode;
+struct dentry;
+struct mount;
+struct path { struct mount *mnt; struct dentry *dentry; }; /* a holder owns a reference on both */
+
+struct lx_stat { /* struct stat of x86-64 */
+	u64 dev, ino, nlink; u32 mode, uid, gid, pad0; u64 rdev; s64 size, blksize, blocks;
+	struct lx_timespec atime, mtime, ctime; s64 unused[3];
+};
+struct kstat { /* what inode operations fill */
+	u64 dev, ino, nlink; u32 mode, uid, gid; u64 rdev; u64 size, blocks; u32 blksize;
+	struct lx_timespec atime, mtime, ctime, btime;
+};
+
+/* One buffer of a transfer: the program's memory (user) or the kernel's. */
+struct poll_table;
+struct iobuf { bool user; union { uaddr u; void *k; }; size_t size; };
+int iobuf_copy_to(const struct iobuf *b, size_t at, const void *from, size_t n); /* into the buffer; 0 or -EFAULT */
+int iobuf_copy_from(const struct iobuf *b, size_t at, void *to, size_t n);
+
+typedef int (*dir_emit_fn)(void *ctx, const char *name, size_t name_size, u64 ino, u32 dtype, u64 next_pos); /* not 0: stop */
+
+struct file_ops {
+	const char *name; /* for anonymous files: what /proc/self/fd shows, e.g. "anon_inode:[eventpoll]" */
+	/* pos: where, for seekable files; ignored else. Return bytes or -errno.
+	 * Blocking per file->flags & O_NONBLOCK; interrupted: -ERESTARTSYS. */
+	s64 (*read)(struct file *f, const struct iobuf *b, u64 pos);
+	s64 (*write)(struct file *f, const struct iobuf *b, u64 pos);
+	s64 (*seek)(struct file *f, s64 offset, int whence); /* NULL: default with the inode's size, or -ESPIPE when !seekable */
+	/* Readiness now (EPOLLIN ...). Must add every queue that announces a change through w->add when w is not NULL. */
+	u32 (*poll)(struct file *f, struct poll_table *w);
+	long (*ioctl)(struct file *f, u32 cmd, u64 arg);
+	/* Map [offset,offset+size) at the fixed address with VMA_ flags; NULL: -ENODEV. mm->lock held. */
+	int (*mmap)(struct file *f, u64 addr, u64 size, u32 vma_flags, u64 offset);
+	int (*readdir)(struct file *f, u64 pos, dir_emit_fn emit, void *ctx);
+	int (*fsync)(struct file *f, bool data_only);
+	int (*flush)(struct file *f); /* at each close of a descriptor */
+	void (*release)(struct file *f); /* last reference */
+	int (*fallocate)(struct file *f, u32 mode, u64 offset, u64 size);
+	/* Line for /proc/self/fdinfo; may be NULL. */
+	int (*fdinfo)(struct file *f, char *buf, size_t size);
+	int (*set_flags)(struct file *f, u32 new_flags); /* fcntl F_SETFL */
+	bool seekable;
+};
+struct poll_table { void (*add)(struct poll_table *t, struct wait_queue *q); /* called by file_ops->poll */
+	/* a file of the host adds its readiness event instead */
+	void (*add_stream)(struct poll_table *t, pico_handle readable, pico_handle writable); };
+
+struct file {
+	struct ref ref;
+	const struct file_ops *ops;
+	u32 flags; /* O_ as opened and changed by F_SETFL; access mode in O_ACCMODE */
+	u32 mode_bits; /* FMODE_READ, FMODE_WRITE */
+	u64 pos; struct lock pos_lock;
+	struct path path; /* dentry NULL for anonymous files */
+	struct inode *inode; /* reference; may be NULL for anonymous files */
+	pico_handle stream; /* host stream behind it, or 0 */
+	void *data;
+	struct wait_queue wait; /* readiness changes */
+	u32 owner_pid, owner_signal, owner_type; /* F_SETOWN, F_SETSIG */
+	void *epoll_links; /* epoll's: entries that watch this file */
+	void *locks; /* fs/lock.c */
+	u64 ra_unused;
+};
+#define FMODE_READ 1u
+#define FMODE_WRITE 2u
+#define FMODE_PATH 4u /* O_PATH */
+struct file *file_alloc(const struct file_ops *ops, u32 flags); /* anonymous, reference 1; NULL */
+struct file *file_get(struct file *f);
+void file_put(struct file *f);
+struct file *fd_get(int fd); /* of the current task; reference taken; NULL: EBADF (O_PATH files too) */
+struct file *fd_get_any(int fd); /* O_PATH allowed */
+int fd_install(struct file *f, u32 o_cloexec, int lowest); /* takes over the reference, also on failure; the number or -EMFILE */
+int fd_install_at(struct file *f, u32 o_cloexec, int fd); /* dup2 */
+int fd_close(int fd);
+s64 file_read(struct file *f, const struct iobuf *b, u64 *pos); /* pos NULL: f->pos under pos_lock */
+s64 file_write(struct file *f, const struct iobuf *b, u64 *pos);
+u32 file_poll(struct file *f, struct poll_table *t);
+
+struct files; /* descriptor table */
+struct files *files_create(void);
+struct files *files_copy(struct files *old);
+void files_get(struct files *fs);
+void files_put(struct files *fs);
+void files_close_on_exec(struct files *fs);
+/* For /proc: the next descriptor in use from fd on; -1 when none; file reference taken. */
+int files_next(struct files *fs, int fd, struct file **out, bool *cloexec);
+
+struct fs_context { struct ref ref; struct lock lock; struct path root, cwd; u32 umask; };
+struct fs_context *fs_context_copy(struct fs_context *old);
+void fs_context_put(struct fs_context *fs);
+
+struct inode_ops {
+	/* Directory operations: dir's lock is held. name is one component. */
+	int (*lookup)(struct inode *dir, struct dentry *d); /* sets d->inode or leaves it NULL (negative); -errno */
+	int (*create)(struct inode *dir, struct dentry *d, u32 mode, u64 rdev); /* file, dir, fifo, socket, device: type in mode */
+	int (*symlink)(struct inode *dir, struct dentry *d, const char *target);
+	int (*link)(struct inode *dir, struct dentry *d, struct inode *target);
+	int (*unlink)(struct inode *dir, struct dentry *d); /* rmdir for directories */
+	int (*rename)(struct inode *dir, struct dentry *d, struct inode *new_dir, struct dentry *new_d, u32 flags);
+	int (*tmpfile)(struct inode *dir, struct file *f, u32 mode);
+	/* Any inode */
+	int (*open)(struct inode *i, struct file *f); /* sets f->ops, f->data ... */
+	int (*getattr)(struct inode *i, struct kstat *st);
+	int (*setattr)(struct inode *i, u32 valid, const struct kstat *st); /* SETATTR_ bits */
+	int (*readlink)(struct inode *i, char *buf, size_t size); /* length */
+	/* Magic links (/proc/self/fd/N, exe, cwd): go straight to a path, or to a file */
+	int (*follow)(struct inode *i, struct path *out, struct file **file_out);
+	s64 (*getxattr)(struct inode *i, const char *name, void *buf, size_t size);
+	int (*setxattr)(struct inode *i, const char *name, const void *buf, size_t size, int flags);
+	s64 (*listxattr)(struct inode *i, char *buf, size_t size);
+	int (*removexattr)(struct inode *i, const char *name);
+	int (*statfs)(struct inode *i, u64 out[15]); /* struct statfs */
+	int (*revalidate)(struct dentry *d); /* 1 still good, 0 look up again */
+	void (*release)(struct inode *i); /* last reference: free private data */
+};
+#define SETATTR_MODE 1u
+#define SETATTR_UID 2u
+#define SETATTR_GID 4u
+#define SETATTR_SIZE 8u
+#define SETATTR_ATIME 16u
+#define SETATTR_MTIME 32u
+#define SETATTR_ATIME_NOW 64u
+#define SETATTR_MTIME_NOW 128u
+
+struct inode {
+	struct ref ref;
+	const struct inode_ops *ops;
+	struct lock lock;
+	u64 ino, dev, rdev; u32 mode, uid, gid, nlink;
+	u64 size; /* regular files: in memory file systems exact */
+	struct lx_timespec atime, mtime, ctime, btime;
+	void *fs; /* file system instance */
+	void *data;
+	void *flocks; /* fs/lock.c: record locks and flock */
+	void *watches; /* fs/inotify.c */
+	void *unix_socket; /* bound socket */
+	void *fifo; /* named pipe */
+	u64 version; /* counts changes: directory revalidation */
+};
+struct inode *inode_alloc(const struct inode_ops *ops, u32 mode);
+struct inode *inode_get(struct inode *i);
+void inode_put(struct inode *i);
+
+struct dentry {
+	struct ref ref;
+	struct dentry *parent; /* reference */
+	struct inode *inode; /* NULL: negative */
+	struct list hash_node, child_node, children, lru;
+	u32 flags; u32 hash;
+	void *mounted; /* a mount sits here */
+	u16 name_size; char name[];
+};
+
+/* Path lookup */
+#define LOOKUP_FOLLOW 1u /* last component's symlink */
+#define LOOKUP_PARENT 2u /* stop at the parent; last component in *last */
+#define LOOKUP_DIRECTORY 4u
+#define LOOKUP_EMPTY 8u /* AT_EMPTY_PATH */
+#define LOOKUP_BENEATH 16u
+#define LOOKUP_IN_ROOT 32u
+#define LOOKUP_NO_SYMLINKS 64u
+#define LOOKUP_NO_MAGICLINKS 128u
+#define LOOKUP_NO_XDEV 256u
+#define AT_FDCWD_ (-100)
+int path_lookup(int dirfd, const char *name, u32 flags, struct path *out);
+void path_put(struct path *p);
+void path_get(struct path *p);
+/* Absolute name as the current root sees it, " (deleted)" appended when unlinked; returns length or -ENAMETOOLONG. */
+int path_name(const struct path *p, char *buf, size_t size);
+struct file *file_open(int dirfd, const char *name, u32 flags, u32 mode); /* kernel string; ERR_PTR */
+struct file *file_open_exec(const char *name); /* checks execute permission and regular file; ERR_PTR */
+int inode_permission(struct inode *i, u32 mask); /* 4 r 2 w 1 x with the current creds; -EACCES */
+void vfs_init(void); /* root and mounts of the boot block, /tmp /dev /proc /sys */
+s64 file_read_kernel(struct file *f, void *buf, size_t size, u64 pos);
+/* fs/inotify.c: something happened to a name or inode */
+void fsnotify(struct inode *dir, const char *name, struct inode *target, u32 in_mask, u32 cookie);
+
+/* Registration of memory-generated file systems (proc, sys): see fs/pseudo.h */
+#endif

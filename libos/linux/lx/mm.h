@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Address spaces of programs. The vma tree says what a program mapped; the
+ * host's own page tables do the rest. mm->lock is held over every change.
+ */
+#ifndef LX_MM_H
+#define LX_MM_H
+
+#include "lock.h"
+
+struct file;
+#define VMA_READ 1u
+#define VMA_WRITE 2u
+#define VMA_EXEC 4u
+#define VMA_SHARED 8u
+#define VMA_STACK 16u /* grows down */
+#define VMA_HEAP 32u
+#define VMA_LOCKED 64u
+#define VMA_DONTFORK 128u
+#define VMA_WIPEONFORK 256u
+#define VMA_DONTDUMP 512u
+#define VMA_MAYWRITE 1024u /* mprotect may add write (shared mapping of a file opened for writing, or private) */
+#define VMA_NORESERVE 2048u
+struct vma {
+	u64 start, end;
+	u32 flags;
+	struct file *file; /* reference, or NULL */
+	u64 offset; /* bytes, of start in file */
+	char name[16]; /* "[heap]", "[stack]", "[vdso]" ... */
+	void *node[4]; /* the tree's own */
+};
+struct mm {
+	struct ref ref;
+	struct lock lock;
+	void *tree;
+	u32 vma_count;
+	u64 total_vm, locked_vm, data_vm; /* bytes */
+	u64 brk_start, brk, brk_mapped_end;
+	u64 stack_top, stack_limit_bottom;
+	u64 mmap_base;
+	u64 arg_start, arg_end, env_start, env_end;
+	u64 vdso;
+	u64 auxv[64]; u32 auxv_count;
+	u64 start_code, end_code;
+	u64 hiwater_rss;
+	u32 def_flags;
+};
+struct mm *mm_create(void);
+void mm_put(struct mm *mm);
+struct mm *mm_fork(struct mm *parent); /* bookkeeping only; the pages are the host's */
+/* As mmap(2) with Linux's prot and flags; file may be NULL. mm->lock not held. Returns the address or -errno. */
+s64 mm_map(struct mm *mm, u64 addr, u64 size, u32 prot, u32 flags, struct file *file, u64 offset);
+int mm_unmap(struct mm *mm, u64 addr, u64 size);
+/* For /proc: copies the first vma that ends above addr; false when none. */
+bool mm_next_vma(struct mm *mm, u64 addr, struct vma *out);
+/* A fault of a program: 0 when handled (stack growth) and the program may go on, else the signal to send, code in *code. */
+int mm_fault(struct mm *mm, u64 addr, u32 error_code, int *code);
+u64 mm_rss(struct mm *mm); /* bytes, an estimate */
+/* Key of a futex word: private (mm, addr) or shared (object, offset). -EFAULT when not mapped. */
+struct futex_key { u64 object, offset; };
+int mm_futex_key(struct mm *mm, uaddr a, bool shared, struct futex_key *key);
+
+/* exec.c: load a program into a fresh address space of the current picoprocess.
+ * Everything is checked before anything of the old image is given up; after
+ * the point of no return a failure kills the process. argv, envp are kernel
+ * copies. On success current->regs is the start state. */
+struct exec_strings { u32 argc, envc; u64 bytes; char *data; /* argc then envc zero-terminated strings */ };
+int exec_load(const char *path, struct exec_strings *strings, struct file *opened /* or NULL */);
+
+#endif
