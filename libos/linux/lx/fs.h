@@ -28,7 +28,13 @@ struct kstat { /* what inode operations fill */
 
 /* One buffer of a transfer: the program's memory (user) or the kernel's. */
 struct poll_table;
-struct iobuf { bool user; union { uaddr u; void *k; }; size_t size; };
+struct lx_iovec { u64 base, size; }; /* struct iovec of x86-64 */
+struct iobuf {
+	bool user;
+	u32 vec_count; /* not 0: a vector of the program's buffers; only for files whose ops->gather is set */
+	union { uaddr u; void *k; const struct lx_iovec *vec; };
+	size_t size; /* of all */
+};
 int iobuf_copy_to(const struct iobuf *b, size_t at, const void *from, size_t n); /* into the buffer; 0 or -EFAULT */
 int iobuf_copy_from(const struct iobuf *b, size_t at, void *to, size_t n);
 
@@ -55,6 +61,7 @@ struct file_ops {
 	int (*fdinfo)(struct file *f, char *buf, size_t size);
 	int (*set_flags)(struct file *f, u32 new_flags); /* fcntl F_SETFL */
 	bool seekable;
+	bool gather; /* read and write take vectors: readv(2) is one call (pipes, sockets, packets) */
 };
 struct poll_table { void (*add)(struct poll_table *t, struct wait_queue *q); /* called by file_ops->poll */
 	/* a file of the host adds its readiness event instead */
@@ -151,6 +158,8 @@ struct inode {
 	void *unix_socket; /* bound socket */
 	void *fifo; /* named pipe */
 	u64 version; /* counts changes: directory revalidation */
+	u32 seals; /* F_SEAL_ of memfd: write, truncate, fallocate and mmap of tmpfs respect them */
+	u32 sealable; /* 1: F_ADD_SEALS works */
 };
 struct inode *inode_alloc(const struct inode_ops *ops, u32 mode);
 struct inode *inode_get(struct inode *i);
@@ -183,6 +192,7 @@ void path_get(struct path *p);
 /* Absolute name as the current root sees it, " (deleted)" appended when unlinked; returns length or -ENAMETOOLONG. */
 int path_name(const struct path *p, char *buf, size_t size);
 struct file *file_open(int dirfd, const char *name, u32 flags, u32 mode); /* kernel string; ERR_PTR */
+int path_mknod(int dirfd, const char *name, u32 mode, u64 rdev, struct path *out); /* kernel string; type in mode, umask applied; out may be NULL */
 struct file *file_open_exec(const char *name); /* checks execute permission and regular file; ERR_PTR */
 int inode_permission(struct inode *i, u32 mask); /* 4 r 2 w 1 x with the current creds; -EACCES */
 void vfs_init(void); /* root and mounts of the boot block, /tmp /dev /proc /sys */
@@ -190,5 +200,10 @@ s64 file_read_kernel(struct file *f, void *buf, size_t size, u64 pos);
 /* fs/inotify.c: something happened to a name or inode */
 void fsnotify(struct inode *dir, const char *name, struct inode *target, u32 in_mask, u32 cookie);
 
-/* Registration of memory-generated file systems (proc, sys): see fs/pseudo.h */
+/* tmpfs: a nameless file (memfd_create): an inode of S_IFREG, for files opened
+ * by ops->open. NULL: out of memory. */
+struct inode *tmpfs_anon_inode(u32 mode);
+
+/* Memory-generated file systems (proc, sys): see fs/pseudo.h. What the kinds of
+ * files hook into these calls: lx/ipc.h */
 #endif

@@ -65,6 +65,7 @@ struct task {
 	s32 nice; u32 policy, rt_priority;
 	u64 affinity[16];
 	void *futex; /* the futex code's own */
+	struct wait_entry wait_slot; /* for a wait on one queue: entries lie in the segment, a waker of another picoprocess reads them */
 	u64 timer_slack;
 	u32 pdeath_signal, dumpable_unused;
 };

@@ -3,13 +3,15 @@
  * Wait queues and the one interruptible wait of this kernel. Everything that
  * blocks a program ends in wait_sleep; nothing else may block but a lock.
  *
- * The pattern:
- *	struct wait_entry w;
+ * The pattern (an entry lies in the segment: a waker may be of another
+ * picoprocess, where this thread's stack is not; current->wait_slot serves the
+ * usual wait on one queue, the innermost one only):
+ *	struct wait_entry *w = &current->wait_slot;
  *	wait_begin();                        // from here wakes are remembered
- *	wait_add(&queue, &w);                // any number of queues
+ *	wait_add(&queue, w);                 // any number of queues
  *	while (!condition && !(err = wait_sleep(deadline)))
  *		wait_begin();
- *	wait_remove(&w);
+ *	wait_remove(w);
  * A wake between wait_begin and wait_sleep makes wait_sleep return at once.
  */
 #ifndef LX_WAIT_H
