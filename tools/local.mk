@@ -1,3 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The command-line tool.
+pico_SOURCES += tools/pico.c tools/run.c tools/options.c tools/util.c tools/tool.h
