@@ -94,6 +94,7 @@ struct file *fd_get_any(int fd); /* O_PATH allowed */
 int fd_install(struct file *f, u32 o_cloexec, int lowest); /* takes over the reference, also on failure; the number or -EMFILE */
 int fd_install_at(struct file *f, u32 o_cloexec, int fd); /* dup2 */
 int fd_close(int fd);
+int fd_get_cloexec(int fd); /* 0 or 1, -EBADF */
 s64 file_read(struct file *f, const struct iobuf *b, u64 *pos); /* pos NULL: f->pos under pos_lock */
 s64 file_write(struct file *f, const struct iobuf *b, u64 *pos);
 u32 file_poll(struct file *f, struct poll_table *t);
@@ -110,10 +111,11 @@ int files_next(struct files *fs, int fd, struct file **out, bool *cloexec);
 struct fs_context { struct ref ref; struct lock lock; struct path root, cwd; u32 umask; };
 struct fs_context *fs_context_copy(struct fs_context *old);
 void fs_context_put(struct fs_context *fs);
+struct fs_context *fs_context_boot(const void *boot); /* of the first process: root, working directory and umask of the boot block; after vfs_init */
 
 struct inode_ops {
 	/* Directory operations: dir's lock is held. name is one component. */
-	int (*lookup)(struct inode *dir, struct dentry *d); /* sets d->inode or leaves it NULL (negative); -errno */
+	int (*lookup)(struct inode *dir, struct dentry *d); /* sets d->inode (gives its reference to d) or leaves it NULL (negative); -errno. create and symlink set d->inode too; link takes its own reference on target */
 	int (*create)(struct inode *dir, struct dentry *d, u32 mode, u64 rdev); /* file, dir, fifo, socket, device: type in mode */
 	int (*symlink)(struct inode *dir, struct dentry *d, const char *target);
 	int (*link)(struct inode *dir, struct dentry *d, struct inode *target);
@@ -132,8 +134,13 @@ struct inode_ops {
 	s64 (*listxattr)(struct inode *i, char *buf, size_t size);
 	int (*removexattr)(struct inode *i, const char *name);
 	int (*statfs)(struct inode *i, u64 out[15]); /* struct statfs */
-	int (*revalidate)(struct dentry *d); /* 1 still good, 0 look up again */
+	int (*revalidate)(struct dentry *d, bool last); /* of d->inode, or of the directory when negative: 1 still good, 0 look up again. last: end of a path. Not asked before d->expires */
 	void (*release)(struct inode *i); /* last reference: free private data */
+	/* Optional: find or make the last component and open it in one go, when d
+	 * is unknown, negative or stale. d->inode is replaced through dentry_set().
+	 * 0: opened (f->ops set; *created tells); 1: not done, go the long way; -errno. */
+	int (*lookup_open)(struct inode *dir, struct dentry *d, struct file *f, u32 mode, bool *created);
+	bool cache_negative; /* of a directory: absent names may stay in the cache (revalidate is asked for them too) */
 };
 #define SETATTR_MODE 1u
 #define SETATTR_UID 2u
@@ -158,6 +165,11 @@ struct inode {
 	void *unix_socket; /* bound socket */
 	void *fifo; /* named pipe */
 	u64 version; /* counts changes: directory revalidation */
+	struct list aliases; /* dentries, under the dentry lock */
+	const char *link; /* symbolic link: its text, when it never changes; NULL: ops->readlink */
+	u64 blocks; u32 blksize; /* what generic getattr shows; 0: by size, PAGE_SIZE */
+	u32 pins; /* directory: children in the cache that no lookup would find (mount points, sockets) */
+	void *xattrs; /* fs/xattr.c: kept in memory */
 	u32 seals; /* F_SEAL_ of memfd: write, truncate, fallocate and mmap of tmpfs respect them */
 	u32 sealable; /* 1: F_ADD_SEALS works */
 };
@@ -170,9 +182,13 @@ struct dentry {
 	struct dentry *parent; /* reference */
 	struct inode *inode; /* NULL: negative */
 	struct list hash_node, child_node, children, lru;
-	u32 flags; u32 hash;
-	void *mounted; /* a mount sits here */
-	u16 name_size; char name[];
+	struct list alias; /* in inode->aliases */
+	u32 flags; u32 hash; /* DENTRY_ */
+	void *mounted; /* mounts that sit here, fs/internal.h */
+	u64 expires; /* monotonic: no revalidation before; 0: ask each time when there is ops->revalidate */
+	u64 cookie; /* position in the listing of a directory held in memory */
+	u16 name_size, name_room; const char *name; /* zero-terminated; changed by rename under the dentry lock */
+	char name_inline[];
 };
 
 /* Path lookup */
@@ -195,7 +211,11 @@ struct file *file_open(int dirfd, const char *name, u32 flags, u32 mode); /* ker
 int path_mknod(int dirfd, const char *name, u32 mode, u64 rdev, struct path *out); /* kernel string; type in mode, umask applied; out may be NULL */
 struct file *file_open_exec(const char *name); /* checks execute permission and regular file; ERR_PTR */
 int inode_permission(struct inode *i, u32 mask); /* 4 r 2 w 1 x with the current creds; -EACCES */
-void vfs_init(void); /* root and mounts of the boot block, /tmp /dev /proc /sys */
+void vfs_init(const void *boot); /* root and mounts of the boot block, /tmp /dev /proc /sys; once, on a fresh start */
+u64 vfs_new_dev(void); /* a device number for a file system without device */
+/* For /proc/mounts and mountinfo: the text of mount number `index` in order, 0 at the end. */
+int vfs_mount_line(u32 index, bool mountinfo, char *buf, size_t size);
+struct lx_timespec timespec_now(void); /* of file times */
 s64 file_read_kernel(struct file *f, void *buf, size_t size, u64 pos);
 /* fs/inotify.c: something happened to a name or inode */
 void fsnotify(struct inode *dir, const char *name, struct inode *target, u32 in_mask, u32 cookie);
