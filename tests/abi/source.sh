@@ -23,4 +23,12 @@ empty 'nothing of pico ends its host: no exit, no abort' \
 # shellcheck disable=SC2086
 empty 'no source file is longer than 800 lines' \
 	"$(wc -l $sources | awk '$2 != "total" && $1 > 800 { print $2 ": " $1 }')"
+sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d' >"$tap_tmp/readme"
+sed -n '/^#include/,$p' examples/hello.c >"$tap_tmp/hello"
+check 'the example in the README is examples/hello.c' diff -u "$tap_tmp/hello" "$tap_tmp/readme"
+if command -v man >/dev/null; then
+	empty 'the manual page is well-formed' "$(MANWIDTH=80 man --warnings -l docs/pico.1 2>&1 >/dev/null)"
+else
+	skip 'the manual page is well-formed' 'no man'
+fi
 tap_end
