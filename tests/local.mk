@@ -8,7 +8,7 @@
 # A guest program:      check_PROGRAMS += tests/guests/NAME, and its flags
 # Scripts find the tree in $srcdir and the built files in $builddir.
 
-EXTRA_DIST += tests/run tests/fresh.sh
+EXTRA_DIST += tests/run tests/fresh.sh tests/no-criterion.sh
 
 include tests/unit/local.mk
 include tests/abi/local.mk
@@ -19,7 +19,7 @@ include tests/fuzz/local.mk
 if HAVE_CRITERION
 check_PROGRAMS += $(criterion_tests)
 else
-tap_tests += tests/criterion-is-missing
+tap_tests += tests/no-criterion.sh
 endif
 
 EXTRA_DIST += $(filter %.sh %.py,$(tap_tests))
