@@ -58,7 +58,7 @@ for program in libos-linux libos-bare; do
 		"$(od -An -tx8 -j $((offset)) -N 8 "$builddir/$program" | tr -d ' ')" "$magic"
 done
 
-gate=$(constant PICO_ABI_PAGE) after=$(constant PICO_LIBOS_BASE)
+gate=$(constant PICO_ABI_PAGE) after=$(constant PICO_HELPER_BASE)
 wanted=$(for rip in PICO_RIP_PLAIN PICO_RIP_WAIT PICO_RIP_SIGRETURN; do
 	printf '%x\n' $((0x$(constant $rip) - 2))
 done)
