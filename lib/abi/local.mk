@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The ABI table and what is made from it.
-noinst_HEADERS += lib/abi/wire.h lib/abi/compat.h
 
 # Maintainer's: remake what is generated and stands in the tree. A test compares.
 EXTRA_DIST += lib/abi/gen-abi-doc docs/abi.md

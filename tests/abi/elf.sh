@@ -44,7 +44,7 @@ done
 for program in libos-linux libos-bare; do
 	[ -e "$builddir/$program" ] || continue
 	empty "$program: no system-call instruction" "$(syscalls "$builddir/$program")"
-	readelf -lW "$builddir/$program" | awk '$1 == "LOAD" { print $3, $6 }' >"$tap_tmp/load"
+	readelf -lW "$builddir/$program" | awk '$1 == "LOAD" && $6 !~ /^0x0+$/ { print $3, $6 }' >"$tap_tmp/load"
 	base=$(constant PICO_LIBOS_BASE) end=$(constant PICO_LIBOS_END)
 	outside=$(while read -r start size; do
 		[ $((start)) -ge $((0x$base)) ] && [ $((start + size)) -le $((0x$end)) ] || echo "$start $size"

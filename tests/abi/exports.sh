@@ -7,10 +7,9 @@
 library=$builddir/.libs/libpico.so
 
 # Functions declared in pico.h: the preprocessor's own view of it, so neither
-# macros nor comments deceive.
+# macros nor comments deceive; without __GNUC__ there are no attributes.
 printf '#include <pico/pico.h>\n' >"$tap_tmp/t.c"
-${CC:-cc} -E -P -I"$srcdir/include" "$tap_tmp/t.c" | tr '\n' ' ' | sed 's/__attribute__ *(([^;]*))//g' |
-	tr ';{}' '\n\n\n' | grep -v 'typedef' |
+${CC:-cc} -E -P -U__GNUC__ -I"$srcdir/include" "$tap_tmp/t.c" | tr '\n' ' ' | tr ';{}' '\n\n\n' | grep -vE 'typedef|static inline' |
 	sed -n 's/.*[ *]\(pico_[a-z0-9_]*\) *(.*/\1/p' | sort -u >"$tap_tmp/header"
 sed -n 's/^	\(pico_[a-z0-9_]*\);$/\1/p' "$srcdir/lib/libpico.map" | sort >"$tap_tmp/map"
 nm -D --defined-only --without-symbol-versions "$library" | awk '$2 != "A" { print $3 }' | sort >"$tap_tmp/built"
