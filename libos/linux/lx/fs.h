@@ -172,6 +172,7 @@ struct inode {
 	void *xattrs; /* fs/xattr.c: kept in memory */
 	u32 seals; /* F_SEAL_ of memfd: write, truncate, fallocate and mmap of tmpfs respect them */
 	u32 sealable; /* 1: F_ADD_SEALS works */
+	char *anon_name; /* memfd's; inode_ipc_release frees it */
 };
 struct inode *inode_alloc(const struct inode_ops *ops, u32 mode);
 struct inode *inode_get(struct inode *i);

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of ipc/, the memory-generated file systems and the system
+ * calls above them share: the root of their state, anonymous inodes, the usual
+ * wait, the poll engine. Nothing outside of these includes it.
+ */
+#ifndef LX_IPC_IPC_H
+#define LX_IPC_IPC_H
+
+#include <asm/ioctls.h>
+#include <linux/eventpoll.h>
+#include <linux/fcntl.h>
+#include <linux/stat.h>
+#include <asm/signal.h>
+
+#include "linux/lx/fs.h"
+#include "linux/lx/ipc.h"
+#include "linux/lx/mem.h"
+#include "linux/lx/syscall.h"
+#include "linux/lx/task.h"
+#include "linux/lx/uaccess.h"
+
+/* linux/fcntl.h leaves it to the C library to say these together. */
+#define O_LARGEFILE_X86 0100000u
+#define PIPE_BUF 4096u
+#define MAX_RW_COUNT 0x7ffff000ul
+#define POLLNVAL_ 0x20u
+
+struct unix_sock;
+struct console;
+#define UNIX_HASH 256
+struct ipc { /* K->ipc */
+	u64 next_ino;
+	u64 boot_uuid[2];
+	struct lock page_lock; u32 page_count; void *pages[64]; /* pages of pipes, kept for the next pipe */
+	u32 pipe_max_size; /* bytes: /proc/sys/fs/pipe-max-size */
+	struct lock epoll_lock; /* which epoll watches which file; epoll graph */
+	struct lock inotify_lock; /* all watches and event queues */
+	u32 inotify_cookie, inotify_max_events, inotify_max_instances, inotify_max_watches, inotify_instances;
+	struct lock unix_lock; /* names, connections, descriptors in flight */
+	struct list unix_names[UNIX_HASH]; /* abstract addresses */
+	struct list unix_all;
+	u32 unix_autobind, unix_in_flight, somaxconn, max_dgram_qlen;
+	struct console *console;
+	u32 random_calls_unused;
+};
+#define IPC ((struct ipc *)K->ipc)
+
+u64 anon_ino(void);
+/* An inode that no file system holds (pipe, socket): getattr and nothing else. */
+struct inode *anon_inode(u32 mode);
+void inode_getattr_plain(struct inode *i, struct kstat *st);
+
+/* A wake that costs two loads when nobody sleeps. Right only when the waiter
+ * looks at its condition under the lock the waker held while changing it. */
+static inline void wake_queue(struct wait_queue *q, u32 events)
+{
+	if (__atomic_load_n((void **)&q->entries.next, __ATOMIC_ACQUIRE) != &q->entries)
+		wake_up(q, events);
+}
+/* Begin a wait on one queue with the task's own entry. */
+static inline struct wait_entry *wait_on(struct wait_queue *q, u32 events)
+{
+	struct wait_entry *w = &current->wait_slot;
+	wait_begin();
+	w->events = events;
+	w->exclusive = false;
+	wait_add(q, w);
+	return w;
+}
+#define EV_IN (EPOLLIN | EPOLLRDNORM)
+#define EV_OUT (EPOLLOUT | EPOLLWRNORM)
+
+/* Program asked for a wait that a signal ends with EINTR: when only the host
+ * wants the instance parked, the call goes on afterwards instead. */
+static inline bool wait_ended_by_signal(void)
+{
+	return (__atomic_load_n(&current->flags, __ATOMIC_ACQUIRE) & (TIF_SIGPENDING | TIF_EXIT)) != 0;
+}
+
+/* sys/poll.c: a sleep on any number of files. Lies in the segment. */
+struct poll_chunk { struct poll_chunk *next; u32 used; struct wait_entry entries[32]; };
+struct poller {
+	struct poll_table table;
+	struct poll_chunk *chunks;
+	int error; /* -ENOMEM while adding */
+	u32 stream_count, stream_max;
+	pico_handle *streams;
+	pico_handle first_streams[16];
+	struct poll_chunk first;
+};
+struct poller *poller_create(void);
+void poller_destroy(struct poller *p);
+/* Sleep until something that was added happens: as wait_sleep. wait_begin() came before. */
+int poller_sleep(struct poller *p, u64 deadline);
+
+/* Host's clock made a user's timeout: ms < 0 is for ever. */
+u64 deadline_from_ms(s64 ms);
+bool timespec_valid(const struct lx_timespec *t);
+
+/* pipe.c */
+extern const struct file_ops pipe_ops;
+void *ipc_page_get(void);
+void ipc_page_put(void *page);
+/* epoll.c: all of epoll's own */
+bool file_is_epoll(const struct file *f);
+/* The process's numbers, for credentials and the like. */
+void pipe_signal(void); /* SIGPIPE to the current task */
+
+/* fs/console.c */
+int console_open_tty(struct inode *i, struct file *f); /* /dev/tty, /dev/console; -ENXIO */
+u32 console_tty_nr(const struct process *p); /* for /proc/PID/stat */
+
+#endif
