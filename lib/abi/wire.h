@@ -14,7 +14,7 @@
 
 /* ---- places in a picoprocess (all inside the system range) ---- */
 #define PICO_GATE_TEXT (PICO_ABI_PAGE + 0x1000) /* the gate's segments start here */
-#define PICO_HELPER_BASE 0x00007e0080000000ull /* the helper program's own segments: unmapped in a seed */
+#define PICO_HELPER_BASE 0x00007e0040000000ull /* the helper program's own segments: unmapped in a seed; near the gate, so that one can call the other */
 #define PICO_MAILBOX_BASE 0x00007e0400000000ull
 #define PICO_BOOT_BASE 0x00007e0500000000ull /* boot block, mapped read-only */
 #define PICO_SYSTEM_END 0x00007ffffffff000ull
@@ -49,16 +49,18 @@ enum pico_handle_type {
 #define PICO_NR(downcall) (PICO_NR_BASE + (downcall))
 #define PICO_NR_PRIVATE (PICO_NR_BASE + 64)
 enum pico_private_request {
-	PICO_NR_SEED_WAIT = PICO_NR_PRIVATE, /* () -> PICO_ORDER_* ; the seed asks what to do */
-	PICO_NR_HELLO, /* (kind: 0 process 1 thread, cookie) a new picoprocess's or thread's first request; -> 0, or error: exit */
+	PICO_NR_SEED_WAIT = PICO_NR_PRIVATE, /* (result of the last order's clone, 0 at first) -> PICO_ORDER_* ; the seed asks what to do */
+	PICO_NR_HELLO, /* (kind: 0 process 1 thread, cookie) a new picoprocess's or thread's first request; -> enum pico_init_reason for a picoprocess made by the seed (struct pico_hello_answer in DATA), else 0; an error: exit */
 	PICO_NR_WAKE_FD, /* () -> descriptor of an eventfd for this slot (granted once a slot) */
 	PICO_NR_STREAM_READ, /* (handle, offset, size) monitor streams: data in slot; -> bytes */
 	PICO_NR_STREAM_WRITE, /* (handle, offset, size) */
 	PICO_NR_CRASHED, /* (signal, rip, address) the library OS failed; ends the instance; never answered but by death */
 	PICO_NR_PRIVATE_END
 };
+struct pico_hello_answer { uint64_t param; int64_t segment; /* handle of the segment: granted before the answer */ uint64_t memory_limit; };
 #define PICO_REQUEST_WORD(slot, seq) ((uint64_t)(slot) | ((uint64_t)(seq) << 32))
-#define PICO_ORDER_PROCESS 1 /* SEED_WAIT: clone a picoprocess; bits 8..23 slot, bits 24..55 cookie for HELLO */
+#define PICO_ORDER_PROCESS 1 /* SEED_WAIT: clone a picoprocess; bits 8..23 slot, bits 24..55 cookie for HELLO. The monitor has put a struct pico_order into that slot's DATA */
+struct pico_order { uint32_t reason /* enum pico_init_reason */, pad; uint64_t param; };
 
 /* clone through the filter: exactly these two flag words, always notified.
  * Registers of a thread clone: flags, stack, ptid=0, ctid, tls=0, r9 = PICO_CLONE_TAG(slot, cookie).
@@ -108,6 +110,8 @@ struct pico_slot {
 };
 #define PICO_MAILBOX_OBJECTS 0x10000ull
 #define PICO_MAILBOX_NODES (PICO_MAILBOX_OBJECTS + PICO_OBJECT_COUNT * sizeof(struct pico_object))
+#define PICO_MAILBOX_REFS 0xb00000ull /* uint32_t reference counts of descriptor handles: the gate's; the monitor hears of the last close only */
+#define PICO_NUMBER_MAX (1u << 20) /* descriptor numbers are below */
 #define PICO_MAILBOX_SLOTS 0x1000000ull
 #define PICO_MAILBOX_SIZE (PICO_MAILBOX_SLOTS + (uint64_t)PICO_SLOT_COUNT * PICO_SLOT_SIZE)
 
@@ -132,8 +136,9 @@ struct pico_slot {
  * ProcessCheckpoint      r1 flags
  * RandomBitsRead         r1 size <= PICO_SLOT_BULK_SIZE; bytes in BULK
  * DebugStringPrint       r1 size; text in DATA
- * ObjectClose            r1 handle: HT_STREAM and HT_PROCESS after the gate closed the descriptor; HT_MONITOR
- * ObjectReference        r1 handle: HT_STREAM, HT_MONITOR, HT_PROCESS
+ * ObjectClose            r1 handle: HT_STREAM and HT_PROCESS when the gate dropped the last reference and closed the
+ *                        descriptor: the entry is freed whatever its history; HT_MONITOR: one reference less
+ * ObjectReference        r1 handle: HT_MONITOR only (references of descriptor handles are counted by the gate)
  */
 
 /* ---- spawn socket: host <-> zygote, SOCK_SEQPACKET ---- */
