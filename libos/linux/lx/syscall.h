@@ -10,7 +10,7 @@
 #include "base.h"
 
 typedef s64 (*syscall_fn)(const u64 *a);
-#define SYSCALL(name) s64 sys_##name(const u64 *a)
+#define SYSCALL(name) s64 sys_##name(const u64 *a); s64 sys_##name(const u64 *a __attribute__((unused)))
 #define SYSCALL_COUNT 512
 extern const syscall_fn syscall_table[SYSCALL_COUNT]; /* NULL: ENOSYS, counted */
 extern const char *const syscall_names[SYSCALL_COUNT];
