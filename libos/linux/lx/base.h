@@ -75,6 +75,13 @@ int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t n);
 char *strchr(const char *s, int c);
 char *strrchr(const char *s, int c);
+#ifndef LX_STRING_C /* the compiler may expand these in place, freestanding or not */
+#define memcpy(d, s, n) __builtin_memcpy(d, s, n)
+#define memmove(d, s, n) __builtin_memmove(d, s, n)
+#define memset(d, c, n) __builtin_memset(d, c, n)
+#define memcmp(a, b, n) __builtin_memcmp(a, b, n)
+#define strlen(s) __builtin_strlen(s)
+#endif
 int snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4); /* %s %.*s %c %d %i %u %x %X %o %p %% with l ll z h, width, 0, -, + ; returns the length it would have */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 

@@ -27,12 +27,15 @@ struct vma {
 	struct file *file; /* reference, or NULL */
 	u64 offset; /* bytes, of start in file */
 	char name[16]; /* "[heap]", "[stack]", "[vdso]" ... */
-	void *node[4]; /* the tree's own */
+	/* mm/vma.c: balanced tree by start, and the same in a list */
+	struct vma *left, *right, *prev, *next;
+	u64 gap, max_gap; /* free bytes just below; the most of any in this subtree */
+	u32 height;
 };
 struct mm {
 	struct ref ref;
 	struct lock lock;
-	void *tree;
+	struct vma *root, *first;
 	u32 vma_count;
 	u64 total_vm, locked_vm, data_vm; /* bytes */
 	u64 brk_start, brk, brk_mapped_end;
@@ -51,7 +54,8 @@ struct mm *mm_fork(struct mm *parent); /* bookkeeping only; the pages are the ho
 /* As mmap(2) with Linux's prot and flags; file may be NULL. mm->lock not held. Returns the address or -errno. */
 s64 mm_map(struct mm *mm, u64 addr, u64 size, u32 prot, u32 flags, struct file *file, u64 offset);
 int mm_unmap(struct mm *mm, u64 addr, u64 size);
-/* For /proc: copies the first vma that ends above addr; false when none. */
+/* For /proc: copies the first vma that ends above addr, with a reference on
+ * out->file that the caller puts; false when none. */
 bool mm_next_vma(struct mm *mm, u64 addr, struct vma *out);
 /* A fault of a program: 0 when handled (stack growth) and the program may go on, else the signal to send, code in *code. */
 int mm_fault(struct mm *mm, u64 addr, u32 error_code, int *code);
@@ -59,6 +63,16 @@ u64 mm_rss(struct mm *mm); /* bytes, an estimate */
 /* Key of a futex word: private (mm, addr) or shared (object, offset). -EFAULT when not mapped. */
 struct futex_key { u64 object, offset; };
 int mm_futex_key(struct mm *mm, uaddr a, bool shared, struct futex_key *key);
+
+/* A file whose shared mappings are the same zero-filled memory; for anonymous
+ * shared mappings and /dev/zero. NULL: no memory. */
+struct file *mm_shared_memory(u64 size);
+/* Reads or writes the program's memory regardless of its protection (/proc/self/mem,
+ * process_vm_readv): only the current mm. Bytes done, or -EIO / -EFAULT when none. */
+s64 mm_access(struct mm *mm, u64 addr, void *buf, size_t size, bool write);
+/* mm/vdso.c: finds the host's time functions; at boot and again after a restore. */
+struct pico_init_info;
+void vdso_init(const struct pico_init_info *info);
 
 /* exec.c: load a program into a fresh address space of the current picoprocess.
  * Everything is checked before anything of the old image is given up; after
