@@ -8,7 +8,7 @@
 # A guest program:      check_PROGRAMS += tests/guests/NAME, and its flags
 # Scripts find the tree in $srcdir and the built files in $builddir.
 
-EXTRA_DIST += tests/run tests/fresh.sh tests/no-criterion.sh
+EXTRA_DIST += tests/run tests/fresh.sh tests/no-criterion.sh tests/installed.sh tests/tap.sh
 
 include tests/unit/local.mk
 include tests/abi/local.mk
@@ -33,6 +33,12 @@ check-local: all
 check-fast: all $(check_PROGRAMS) $(check_SCRIPTS) $(check_DATA)
 	@$(run_tests) --criterion $(filter-out $(slow_tests),$(criterion_tests)) \
 		--tap $(filter-out $(slow_tests),$(tap_tests))
+
+# Not meaningful with DESTDIR: the paths in the programs are those of configure.
+installcheck-local:
+	@test -n '$(DESTDIR)' || test -n '$(SANITIZE_CFLAGS)' || \
+		bindir='$(bindir)' libdir='$(libdir)' mandir='$(mandir)' srcdir='$(srcdir)' CC='$(CC)' \
+		$(SHELL) $(srcdir)/tests/installed.sh
 
 clean-local:
 	rm -rf tests/log

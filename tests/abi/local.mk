@@ -3,4 +3,4 @@
 # Tests of the ABI and of the built files.
 tap_tests += tests/abi/table.sh tests/abi/headers.sh tests/abi/exports.sh \
 	tests/abi/elf.sh tests/abi/source.sh
-EXTRA_DIST += tests/tap.sh tests/abi/signatures-v1.txt tests/abi/errors-v1.txt
+EXTRA_DIST += tests/abi/signatures-v1.txt tests/abi/errors-v1.txt
