@@ -251,6 +251,7 @@ struct pico_thread_block {
 	uint64_t scratch[4]; /* 0x20 for the library OS's entry code */
 	struct pico_context context; /* 0x40 the program's registers at the last exception */
 	struct pico_exception exception; /* 0xf0 */
+	pico_handle thread; /* 0x110 the thread's own handle, for ThreadInterrupt by others; needs no close */
 	/* the gate's own members follow */
 };
 #define PICO_TB_SELF 0x00
@@ -261,6 +262,7 @@ struct pico_thread_block {
 #define PICO_TB_SCRATCH 0x20
 #define PICO_TB_CONTEXT 0x40
 #define PICO_TB_EXCEPTION 0xf0
+#define PICO_TB_THREAD 0x110
 
 /* ---- upcalls: they have input parameters only and never return ---- */
 enum pico_init_reason {
