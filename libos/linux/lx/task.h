@@ -23,6 +23,11 @@ struct file;
 #define TIF_EXIT 4u /* the task must end (group exit, exec of a sibling, SIGKILL) */
 #define TIF_RESTORE_SIGMASK 8u /* saved_sigmask is to be restored */
 #define TIF_STOP 16u /* stopped by job control */
+#define TIF_INTERRUPT 32u /* an interrupt was met where it could not be looked at */
+#define TIF_SYNC 64u /* somebody waits for this task to pass the kernel (membarrier, its CPU clock) */
+#define TIF_CPUTIMER 128u /* CPU-time timers of the process are to be checked */
+#define TIF_WORK (TIF_SIGPENDING | TIF_PARK | TIF_EXIT | TIF_RESTORE_SIGMASK | TIF_STOP | TIF_INTERRUPT | TIF_SYNC | TIF_CPUTIMER)
+#define TIF_UNWIND (TIF_SIGPENDING | TIF_PARK | TIF_EXIT | TIF_STOP) /* ends an interruptible wait */
 
 struct creds { /* ids as inside a container; changed by copy under process lock */
 	u32 uid, euid, suid, fsuid, gid, egid, sgid, fsgid;
@@ -32,6 +37,8 @@ struct creds { /* ids as inside a container; changed by copy under process lock 
 };
 
 struct task {
+	u32 flags; /* TIF_, atomic; entry.S knows the place of these two */
+	u32 in_user; /* 1: the host thread runs program code, an interrupt is needed to reach it */
 	struct ref ref;
 	u32 tid;
 	struct process *process;
@@ -39,23 +46,24 @@ struct task {
 	struct mm *mm;
 	struct files *files;
 	struct fs_context *fs; /* root, cwd, umask */
-	u32 flags; /* TIF_, atomic */
-	u32 in_user; /* 1: the host thread runs program code, an interrupt is needed to reach it */
-	u32 wait_word; /* 0 asleep or about to be, 1 woken */
-	pico_handle wait_event; /* not 0: asleep in ObjectsWaitAny with this event */
-	pico_handle own_event; /* made on first use */
+	u32 wait_word; /* WAIT_ of kern/wait.c: how this task sleeps, or what woke it */
+	pico_handle own_event; /* for waits mixed with host streams; made on first use */
 	pico_handle host_thread;
 	u32 slot; /* of the host thread */
 	u32 host_alive; /* ThreadCreate's clear word */
 	struct pico_context *regs; /* the program's registers while in the kernel */
+	struct pico_context saved; /* what a new or a resumed host thread starts with */
+	void *saved_vector; /* vector state of a parked task */
 	u64 orig_rax; /* system call number, or -1 when not in a system call */
 	u64 fs_base, gs_base;
 	uaddr clear_child_tid, set_child_tid, robust_list;
 	u64 robust_list_size;
 	uaddr rseq, rseq_size;
 	char comm[16];
-	/* signals: protected by process->sighand lock */
+	/* signals: protected by process->sig_lock */
 	u64 sigmask, saved_sigmask;
+	u64 real_sigmask; /* not 0: sigtimedwait has opened sigmask; this is what it was */
+	u64 trap_nr, error_code, cr2; /* of the last fault, for signal frames */
 	struct sigpending pending;
 	struct lx_sigaltstack altstack;
 	long (*restart)(struct task *t); /* for ERESTART_RESTARTBLOCK */
@@ -68,6 +76,11 @@ struct task {
 	struct wait_entry wait_slot; /* for a wait on one queue: entries lie in the segment, a waker of another picoprocess reads them */
 	u64 timer_slack;
 	u32 pdeath_signal, dumpable_unused;
+	u32 sync_count; /* how often it passed the kernel on request */
+	u32 exiting; /* under sig_lock: takes no signals any more */
+	u64 cpu_time; /* of this thread, ns, as of the last sync */
+	void (*kthread_fn)(void *); void *kthread_arg; /* kernel threads; their process is that with pid 1 */
+	struct list dead_node; /* freed when host_alive is 0 */
 };
 
 #define RLIM_COUNT 16
@@ -76,7 +89,7 @@ struct process { /* a thread group */
 	u32 pid, pgid, sid, ppid;
 	struct process *parent;
 	struct list children, sibling, all_node; /* under kernel->tree_lock */
-	struct list tasks; /* under lock */
+	struct list tasks; /* changed under lock and sig_lock, read under either */
 	u32 task_count;
 	struct lock lock;
 	struct task *leader;
@@ -102,6 +115,21 @@ struct process { /* a thread group */
 	u32 dumpable, subreaper, keep_caps;
 	u32 umask_unused;
 	void *tty; /* controlling terminal */
+	struct user *user; /* of the real uid */
+	struct task *execing; /* the task that ends all others */
+	u32 stop_signal; /* last stop, for wait4 */
+	u32 stop_count; /* tasks that have yet to stop before the parent is told */
+	u32 wait_stopped, wait_continued; /* an event wait4 has not reported */
+	u32 has_execed; /* setpgid by the parent fails after it */
+	struct ktimer cpu_timer; /* wakes a task to look at CPU clocks */
+	u64 cpu_time_dead; /* of threads, for getrusage */
+	u64 cpu_limit_next; /* RLIMIT_CPU: next SIGXCPU, seconds */
+	u64 minflt, inblock; /* counters of getrusage */
+};
+struct user { /* counts per real uid; under kernel->user_lock */
+	struct list node;
+	u32 uid, references;
+	u32 sigqueue, tasks;
 };
 enum process_state { PROCESS_RUNNING, PROCESS_STOPPED, PROCESS_ZOMBIE, PROCESS_DEAD };
 
@@ -111,9 +139,15 @@ struct kernel {
 	u64 boot_mono, boot_real;
 	struct lock tree_lock;
 	struct list processes;
-	u32 next_pid, process_count, task_count;
+	u32 next_pid, pids_wrapped, process_count, task_count;
 	struct task *pid_table[65536]; /* by tid, under tree_lock */
-	struct process *init;
+	struct process *init; /* the first program, pid 2: its end is the instance's */
+	struct process *root; /* pid 1: parent of orphans, owner of kernel threads, runs no program */
+	struct lock user_lock; struct list users;
+	struct list dead_tasks; /* under tree_lock */
+	struct wait_queue sync_wait; /* task_sync */
+	u32 live_tasks; /* host threads, kernel threads too; atomic: who parks */
+	struct lock park_lock; u32 parked, park_generation;
 	struct pico_boot_limits limits;
 	char hostname[65], domainname[65];
 	u32 boot_uid, boot_gid;
@@ -130,6 +164,7 @@ struct kernel {
 	void *devices; /* fs/dev.c: terminals */
 	u64 unknown_calls[512];
 	u8 random_key[32];
+	u32 init_done;
 };
 #define K ((struct kernel *)PICO_SEGMENT_BASE)
 
@@ -148,7 +183,7 @@ static inline struct pico_thread_block *thread_block(void)
 }
 static inline bool signal_pending(void)
 {
-	return (__atomic_load_n(&current->flags, __ATOMIC_ACQUIRE) & (TIF_SIGPENDING | TIF_PARK | TIF_EXIT | TIF_STOP)) != 0;
+	return (__atomic_load_n(&current->flags, __ATOMIC_ACQUIRE) & TIF_UNWIND) != 0;
 }
 
 struct task *task_by_tid(u32 tid); /* reference taken; NULL */
@@ -157,6 +192,9 @@ void task_put(struct task *t);
 void process_put(struct process *p);
 /* Make t look at its flags soon: wakes it, or interrupts its program code. */
 void task_kick(struct task *t, u32 tif);
+/* Returns when t has passed the kernel after this call began (cpu_time is then
+ * fresh), at once when t is asleep or in the kernel and only_running is set. */
+void task_sync(struct task *t, bool only_running);
 void task_exit(u32 wait_status) __attribute__((noreturn)); /* current task only */
 void process_exit(u32 wait_status) __attribute__((noreturn)); /* exit_group */
 /* End all other tasks of the process and wait for them (exec). */
@@ -166,6 +204,5 @@ u64 rlimit_get(unsigned resource); /* soft, of the current process */
 /* Start a kernel thread in this picoprocess; its tid is not visible. */
 int kthread_start(void (*fn)(void *), void *arg, struct task **out);
 void return_to_user(void) __attribute__((noreturn)); /* checks flags, delivers signals, loads current->regs */
-/* The scheduler-visible path out used by exec: load regs afresh */
 
 #endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Numbers the assembly needs. exception.c asserts each against the structures;
+ * nothing but numbers may be here.
+ */
+#ifndef LX_OFFSETS_H
+#define LX_OFFSETS_H
+
+#define TB_SELF 0x00
+#define TB_LIBOS 0x08
+#define TB_STACK_TOP 0x10
+#define TB_PENDING 0x18
+#define TB_CONTEXT 0x40
+#define TASK_FLAGS 0
+#define TASK_IN_USER 4
+#define TASK_WORK 0xff
+
+#endif

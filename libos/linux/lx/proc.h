@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of the kernel's core (kern/, proc/, arch/ and the system calls
+ * about processes) need of each other. Nobody else includes this.
+ */
+#ifndef LX_PROC_H
+#define LX_PROC_H
+
+#include "task.h"
+
+/* kern/wait.c */
+int wait_sleep_flags(u64 deadline, u32 unwind); /* as wait_sleep, ended by these TIF_ flags only */
+void task_kick_raw(struct task *t); /* flags are set already */
+
+/* kern/ktimer.c */
+void ktimer_system_init(void);
+void ktimer_start_thread(void); /* no-op when it runs */
+
+/* kern/interrupt.c */
+void interrupt_take(void); /* look at what the host wants; no lock held */
+void interrupt_defer(void); /* in a place where that cannot be: remember it */
+
+/* kern/park.c */
+void park(void); /* the current task stops until the instance goes on */
+void park_task_gone(void); /* a host thread ends: maybe it was the last to wait for */
+
+/* proc/task.c */
+struct task *task_alloc(void); /* zeroed, reference 1, initialised queues; not in any list */
+void task_free_dead(void);
+int task_assign_tid(struct task *t); /* enters the table; 0 or -EAGAIN */
+void task_forget_tid(u32 tid);
+int task_start(struct task *t); /* a host thread that begins with t->saved; -EAGAIN */
+bool process_add_task(struct process *p, struct task *t); /* false: the process is ending */
+struct process *process_alloc(void);
+struct task *process_any_task(struct process *p); /* leader or any other; reference taken; NULL */
+struct user *user_get(u32 uid); /* NULL: out of memory */
+void user_put(struct user *u);
+
+/* proc/exit.c */
+void process_end_others(struct process *p, u32 tif); /* sig_lock held */
+void process_zombie(struct process *p, u32 status);
+void process_release(struct process *p); /* a reported zombie leaves; tree_lock held */
+void exit_statistics(void);
+
+/* proc/signal.c */
+void signal_deliver(void); /* current has TIF_SIGPENDING */
+void signal_recalc(struct task *t); /* sig_lock held: TIF_SIGPENDING as the queues say */
+void signal_flush_task(struct task *t); /* drops what is queued */
+void signal_flush_process(struct process *p);
+void signal_exec(struct process *p); /* handlers to default */
+void signal_stop_wait(void); /* current has TIF_STOP */
+void sigpending_init(struct sigpending *p);
+int signal_may_send(struct process *p, int signo); /* kill(2)'s permission: 0 or -EPERM */
+int signal_dequeue_locked(struct task *t, u64 set, struct lx_siginfo *info); /* sig_lock held */
+void signal_notify_parent(struct process *p, int code, u32 status); /* SIGCHLD and its waiters; tree_lock held */
+
+/* sys/futex.c */
+void futex_init(void);
+void futex_task_exit(struct task *t); /* robust list, PI locks, clear_child_tid */
+long futex_wake_address(uaddr a, u32 count, bool shared);
+
+/* sys/timer.c */
+void timers_exit(struct process *p); /* posix timers and interval timers end */
+void timers_exec(struct process *p);
+void cpu_timers_check(void); /* current has TIF_CPUTIMER */
+void process_timers_init(struct process *p);
+
+/* CPU time of the current process and thread, ns */
+u64 cpu_time_process(void);
+u64 cpu_time_thread(void);
+
+#endif
