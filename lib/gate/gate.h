@@ -106,6 +106,7 @@ _Noreturn void gate_exit_group(int code);
 /* thread.c */
 int64_t gate_slot_take(void); /* a mailbox slot, or -EAGAIN */
 void gate_slot_free(uint32_t slot);
+void gate_slot_assign(struct gate_block *b, uint32_t slot);
 struct gate_block *gate_block_make(uint32_t slot); /* maps a region; NULL: no memory */
 void gate_block_drop(struct gate_block *b);
 void gate_regions_after_clone(uint32_t mine);

@@ -21,11 +21,10 @@ static long clone_process(uint32_t slot, uint64_t cookie)
 static void become_child(struct gate_block *b, uint32_t slot, uint64_t cookie)
 {
 	gate_regions_after_clone(b->region);
-	b->tb.slot = slot;
+	gate_slot_assign(b, slot);
 	b->tb.pending = 0;
 	b->alive = 1;
 	b->clear_word = NULL;
-	b->seq = __atomic_load_n(&gate_slot(slot)->seq, __ATOMIC_RELAXED);
 	gate_name_thread(b);
 	gate_slot(slot)->wake_fd = 0;
 	if (gate_request(PICO_NR_HELLO, 0, cookie, 0, 0, 0) < 0)
@@ -133,15 +132,15 @@ static void seed_main(void *arg1, void *arg2)
 		gate_exit_group(126);
 	gate_time_init(pico_gate_params.vdso);
 	fill_info();
-	for (;;) {
-		int64_t order = gate_request(PICO_NR_SEED_WAIT, 0, 0, 0, 0, 0);
+	for (long result = 0;;) {
+		int64_t order = gate_request(PICO_NR_SEED_WAIT, (uint64_t)result, 0, 0, 0, 0);
 		if (order < 0)
 			gate_exit_group(order == -PICO_ESRCH ? 0 : 125);
 		uint32_t slot = (uint32_t)(order >> 8) & 0xffff;
 		uint64_t cookie = (uint64_t)(order >> 24) & 0xffffffff;
-		if (clone_process(slot, cookie) == 0) {
-			b->tb.slot = slot;
-			b->seq = __atomic_load_n(&gate_slot(slot)->seq, __ATOMIC_RELAXED);
+		result = clone_process(slot, cookie);
+		if (result == 0) {
+			gate_slot_assign(b, slot);
 			b->cookie = cookie;
 			picoprocess_main(b);
 		}

@@ -56,6 +56,17 @@ static int64_t region_take(bool *mapped)
 	return found;
 }
 
+/* A thread handle names a slot in one of its lives. */
+void gate_slot_assign(struct gate_block *b, uint32_t slot)
+{
+	struct pico_slot *s = gate_slot(slot);
+	uint64_t generation = __atomic_add_fetch(&s->generation, 1, __ATOMIC_RELAXED) & 0xffffff;
+
+	b->tb.slot = slot;
+	b->tb.thread = PICO_HANDLE(PICO_HT_THREAD, slot | generation << 24);
+	b->seq = __atomic_load_n(&s->seq, __ATOMIC_RELAXED);
+}
+
 struct gate_block *gate_block_make(uint32_t slot)
 {
 	bool mapped;
@@ -76,11 +87,11 @@ struct gate_block *gate_block_make(uint32_t slot)
 			return NULL;
 		}
 	}
-	b->tb = (struct pico_thread_block){ .self = &b->tb, .stack_top = (void *)(base + GATE_STACK_TOP), .slot = slot };
+	b->tb = (struct pico_thread_block){ .self = &b->tb, .stack_top = (void *)(base + GATE_STACK_TOP) };
 	b->region = (uint32_t)region;
 	b->alive = 1;
-	b->seq = __atomic_load_n(&gate_slot(slot)->seq, __ATOMIC_RELAXED);
 	b->clear_word = NULL;
+	gate_slot_assign(b, slot);
 	return b;
 }
 
@@ -142,7 +153,7 @@ int64_t pico_gate_ThreadCreate(void *param, uint32_t *clear_word)
 		gate_slot_free((uint32_t)slot);
 		return -PICO_ENOMEM;
 	}
-	uint32_t generation = __atomic_add_fetch(&gate_slot((uint32_t)slot)->generation, 1, __ATOMIC_RELAXED) & 0xffffff;
+	pico_handle handle = b->tb.thread;
 	b->param = param;
 	b->clear_word = clear_word;
 	if (clear_word)
@@ -155,7 +166,7 @@ int64_t pico_gate_ThreadCreate(void *param, uint32_t *clear_word)
 		gate_slot_free((uint32_t)slot);
 		return r == -PICO_ENOMEM ? r : -PICO_EAGAIN;
 	}
-	return PICO_HANDLE(PICO_HT_THREAD, (uint64_t)slot | (uint64_t)generation << 24);
+	return handle;
 }
 
 int64_t pico_gate_ThreadExit(void)
