@@ -63,9 +63,8 @@ static inline struct wait_entry *wait_on(struct wait_queue *q, u32 events)
 {
 	struct wait_entry *w = &current->wait_slot;
 	wait_begin();
-	w->events = events;
-	w->exclusive = false;
 	wait_add(q, w);
+	w->events = events;
 	return w;
 }
 #define EV_IN (EPOLLIN | EPOLLRDNORM)
@@ -79,11 +78,12 @@ static inline bool wait_ended_by_signal(void)
 }
 
 /* sys/poll.c: a sleep on any number of files. Lies in the segment. */
-struct poll_chunk { struct poll_chunk *next; u32 used; struct wait_entry entries[32]; };
+struct poll_chunk { struct poll_chunk *next; u32 used; struct wait_entry entries[16]; };
 struct poller {
 	struct poll_table table;
 	struct poll_chunk *chunks;
 	int error; /* -ENOMEM while adding */
+	u32 wanted; /* events of interest in the file being added; 0: all */
 	u32 stream_count, stream_max;
 	pico_handle *streams;
 	pico_handle first_streams[16];

@@ -34,7 +34,10 @@ struct iobuf {
 	u32 vec_count; /* not 0: a vector of the program's buffers; only for files whose ops->gather is set */
 	union { uaddr u; void *k; const struct lx_iovec *vec; };
 	size_t size; /* of all */
+	u32 flags; /* IOBUF_ */
 };
+#define IOBUF_APPEND 1u /* write at the end, whatever pos says; leave the new end in f->append_end */
+#define IOBUF_NOWAIT 2u /* as if O_NONBLOCK were set, for this call */
 int iobuf_copy_to(const struct iobuf *b, size_t at, const void *from, size_t n); /* into the buffer; 0 or -EFAULT */
 int iobuf_copy_from(const struct iobuf *b, size_t at, void *to, size_t n);
 
@@ -81,7 +84,7 @@ struct file {
 	u32 owner_pid, owner_signal, owner_type; /* F_SETOWN, F_SETSIG */
 	void *epoll_links; /* epoll's: entries that watch this file */
 	void *locks; /* fs/lock.c */
-	u64 ra_unused;
+	u64 append_end; /* where the last appending write ended */
 };
 #define FMODE_READ 1u
 #define FMODE_WRITE 2u
@@ -172,6 +175,7 @@ struct inode {
 	void *xattrs; /* fs/xattr.c: kept in memory */
 	u32 seals; /* F_SEAL_ of memfd: write, truncate, fallocate and mmap of tmpfs respect them */
 	u32 sealable; /* 1: F_ADD_SEALS works */
+	u32 writable_maps; /* shared mappings that may be written: while there are, F_SEAL_WRITE is -EBUSY */
 	char *anon_name; /* memfd's; inode_ipc_release frees it */
 };
 struct inode *inode_alloc(const struct inode_ops *ops, u32 mode);
@@ -187,6 +191,7 @@ struct dentry {
 	u32 flags; u32 hash; /* DENTRY_ */
 	void *mounted; /* mounts that sit here, fs/internal.h */
 	u64 expires; /* monotonic: no revalidation before; 0: ask each time when there is ops->revalidate */
+	u64 walk_expires; /* the same when it is not the last component of a path */
 	u64 cookie; /* position in the listing of a directory held in memory */
 	u16 name_size, name_room; const char *name; /* zero-terminated; changed by rename under the dentry lock */
 	char name_inline[];
