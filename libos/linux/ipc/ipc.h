@@ -7,11 +7,10 @@
 #ifndef LX_IPC_IPC_H
 #define LX_IPC_IPC_H
 
+#include <asm/fcntl.h>
 #include <asm/ioctls.h>
-#include <linux/eventpoll.h>
-#include <linux/fcntl.h>
-#include <linux/stat.h>
 #include <asm/signal.h>
+#include <linux/stat.h>
 
 #include "linux/lx/fs.h"
 #include "linux/lx/ipc.h"
@@ -19,11 +18,13 @@
 #include "linux/lx/syscall.h"
 #include "linux/lx/task.h"
 #include "linux/lx/uaccess.h"
+#include "events.h"
 
-/* linux/fcntl.h leaves it to the C library to say these together. */
 #define O_LARGEFILE_X86 0100000u
 #define PIPE_BUF 4096u
-#define MAX_RW_COUNT 0x7ffff000ul
+#ifndef MAX_RW_COUNT
+#define MAX_RW_COUNT 0x7ffff000ull
+#endif
 #define POLLNVAL_ 0x20u
 
 struct unix_sock;

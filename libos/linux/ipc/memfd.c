@@ -3,6 +3,7 @@
  * memfd_create and seals. The data is tmpfs's, which also looks at the seals
  * where it writes; here they are only kept.
  */
+#include <linux/fcntl.h>
 #include <linux/memfd.h>
 
 #include "ipc.h"

@@ -29,6 +29,10 @@ int device_open(struct inode *i, struct file *f); /* S_IFCHR and S_IFBLK by i->r
 void inode_ipc_release(struct inode *i); /* last reference of any inode: frees fifo and watches */
 void epoll_file_released(struct file *f); /* from file_put, last reference, when f->epoll_links is not NULL */
 
+u32 fsnotify_cookie(void); /* joins IN_MOVED_FROM and IN_MOVED_TO of one rename */
+/* Of fsnotify(): IN_MOVED_TO tells IN_MOVE_SELF to the target too, IN_DELETE tells it
+ * IN_ATTRIB and, when nlink is 0 or it is a directory, IN_DELETE_SELF. */
+
 /* fcntl commands that belong to a kind of file */
 long pipe_fcntl(struct file *f, u32 cmd, u64 arg); /* F_SETPIPE_SZ F_GETPIPE_SZ; -EBADF when f is no pipe */
 long memfd_fcntl(struct file *f, u32 cmd, u64 arg); /* F_ADD_SEALS F_GET_SEALS; -EINVAL when f has no seals */
