@@ -66,4 +66,9 @@ found=$(syscalls "$builddir/pico-helper" | while read -r address; do
 	[ $((0x$address)) -ge $((0x$gate)) ] && [ $((0x$address)) -lt $((0x$after)) ] && echo "$address"
 done | sort)
 is 'the gate has exactly its three system-call instructions' "$found" "$(echo "$wanted" | sort)"
+# A seed unmaps the helper around the gate, so the gate must not need it.
+helper_page=$(constant PICO_HELPER_BASE | cut -c 1-5)
+empty 'the gate refers to nothing of the helper' "$(objdump -d --no-show-raw-insn \
+	--start-address=0x"$gate" --stop-address=0x"$after" "$builddir/pico-helper" |
+	grep -E "[^0-9a-f]$helper_page[0-9a-f]{7}([^0-9a-f]|\$)" | head -n 5)"
 tap_end
