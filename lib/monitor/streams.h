@@ -32,7 +32,7 @@ struct pico__call {
 	uint32_t text_out, text2_out, bulk_out; /* bytes of text, text2, bulk to copy out */
 	int grant_count; /* descriptors to put into the instance's table before the answer */
 	struct { int fd; int number; } grant[2]; /* host descriptor (closed by the caller after granting when own is set) -> number */
-	bool grant_own[2];
+	bool grant_own[2]; /* always set: a copy, as another thread may close the handle before the grant is made */
 	uint8_t bulk[PICO_SLOT_BULK_SIZE];
 };
 
@@ -49,21 +49,38 @@ struct pico__app_ops {
 };
 
 /* All fallible calls return 0 (or a value >= 0) or -PICO_E. */
+/* handle_limit: streams, names of memory: streams and clients that wait at a
+ * server, together; 0: 1024. Reserved numbers are not counted, so numbers stay
+ * below PICO_FIRST_FD + handle_limit + the most that were ever reserved at a time. */
 int pico__streams_create(struct pico__streams **out, uint32_t handle_limit, uint32_t guest_uid, uint32_t guest_gid);
-void pico__streams_destroy(struct pico__streams *s); /* closes everything the monitor side holds */
+/* The guest has ended: closes every handle and the standard streams (so that
+ * who reads the other end of a pipe sees its end) and sets terminals back.
+ * Operations that still run end as they will; later ones find no handle. */
+void pico__streams_stop(struct pico__streams *s);
+void pico__streams_destroy(struct pico__streams *s); /* closes everything the monitor side holds; no operation runs any more */
 /* Opens the host side at once (O_PATH), so later changes of the host's path do
  * not matter. -PICO_EEXIST: the guest path has a mount already. *type_out
  * tells PICO_STREAM_DIRECTORY or PICO_STREAM_FILE; *why names the trouble. */
 int pico__streams_mount(struct pico__streams *s, const struct pico__mount *m, uint32_t *type_out, char *why, size_t why_size);
 /* number 0..2; fd is duplicated; -1 for null; ops for callbacks (then fd is -1). */
+/* Each open of console:NAME is a handle of its own on the same host descriptor.
+ * Terminals are set back to what they were now, if the guest changed them. */
 int pico__streams_stdio(struct pico__streams *s, int number, int fd, const struct pico__app_ops *ops, uint32_t *type_out);
 int pico__streams_app(struct pico__streams *s, const char *name, const struct pico__app_ops *ops);
-/* A memory: stream the monitor itself provides (the shared segment). Returns its handle; the descriptor is granted by the first request (grant list of pico__streams_pending). */
+/* A memory: stream the monitor itself provides (the shared segment); fd is
+ * duplicated, and the guest gets what access it has. Returns its handle; the
+ * descriptor is granted by the first request (grant list of pico__streams_pending). */
 pico_handle pico__streams_adopt(struct pico__streams *s, int fd, uint32_t access, const char *uri);
+/* Grants that no request asked for: fills c->grant only and returns how many
+ * there are; to be called again until it returns 0. -PICO_ENFILE: later. */
+int pico__streams_pending(struct pico__streams *s, struct pico__call *c);
 /* Reserve a descriptor number for something that is no stream (wake eventfd, process handle). */
 int pico__streams_reserve_number(struct pico__streams *s);
 void pico__streams_release_number(struct pico__streams *s, int number);
 uint32_t pico__streams_count(const struct pico__streams *s);
+/* Bytes of memory that memory: streams take now, adopted ones included. A guest
+ * makes them grow by writing, without a request, so a limit must be sampled. */
+uint64_t pico__streams_memory(struct pico__streams *s);
 
 /* The operation of a downcall, by its number; result as the downcall returns it.
  * Calls of other classes: -PICO_ENOSYS. may_block is set for what must run in
