@@ -224,11 +224,8 @@ struct pico_options {
 };
 
 /* Fills in size and the defaults. */
+#define pico_options_init(options) pico_options_init_sized((options), sizeof(struct pico_options))
 PICO_API void pico_options_init_sized(struct pico_options *options, size_t size);
-static inline void pico_options_init(struct pico_options *options)
-{
-	pico_options_init_sized(options, sizeof *options);
-}
 
 /* ---- life ---- */
 

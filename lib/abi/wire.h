@@ -59,8 +59,7 @@ enum pico_private_request {
 };
 struct pico_hello_answer { uint64_t param; int64_t segment; /* handle of the segment: granted before the answer */ uint64_t memory_limit; };
 #define PICO_REQUEST_WORD(slot, seq) ((uint64_t)(slot) | ((uint64_t)(seq) << 32))
-#define PICO_ORDER_PROCESS 1 /* SEED_WAIT: clone a picoprocess; bits 8..23 slot, bits 24..55 cookie for HELLO. The monitor has put a struct pico_order into that slot's DATA */
-struct pico_order { uint32_t reason /* enum pico_init_reason */, pad; uint64_t param; };
+#define PICO_ORDER_PROCESS 1 /* SEED_WAIT: clone a picoprocess; bits 8..23 slot, bits 24..55 cookie for HELLO */
 
 /* clone through the filter: exactly these two flag words, always notified.
  * Registers of a thread clone: flags, stack, ptid=0, ctid, tls=0, r9 = PICO_CLONE_TAG(slot, cookie).

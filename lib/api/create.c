@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * pico_create and pico_destroy: brings policy, shared memory, helper, seed and
+ * guard together, in that order, and takes them apart. Knows what each part
+ * needs and nothing of how it works.
+ */
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "../monitor/cleanup.h"
+#include "../monitor/host_errno.h"
+#include "api.h"
+
+#define HWCAP2_FSGSBASE_BIT 2ul
+#define PROGRAM_HEADERS_MAX 64
+
+/* ---- the library OS image ---- */
+
+static int bad_libos(struct pico_error *error, const char *path, int host_errno, const char *why)
+{
+	return pico__error_set(error, PICO_ELIBOS, host_errno, "library OS", "%.150s: %s", path, why);
+}
+
+/* The header is the first thing in the first segment. */
+static const char *read_header(int fd, struct pico_libos_header *header)
+{
+	Elf64_Phdr segments[PROGRAM_HEADERS_MAX], *first = NULL;
+	Elf64_Ehdr elf;
+
+	if (pread(fd, &elf, sizeof(elf), 0) != (ssize_t)sizeof(elf) || memcmp(elf.e_ident, ELFMAG, SELFMAG) ||
+	    elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != EM_X86_64)
+		return "not an x86-64 ELF file";
+	if (elf.e_phentsize != sizeof(segments[0]) || !elf.e_phnum || elf.e_phnum > PROGRAM_HEADERS_MAX ||
+	    pread(fd, segments, elf.e_phnum * sizeof(segments[0]), (off_t)elf.e_phoff) != (ssize_t)(elf.e_phnum * sizeof(segments[0])))
+		return "its program headers are damaged";
+	for (unsigned i = 0; i < elf.e_phnum && !first; i++)
+		if (segments[i].p_type == PT_LOAD)
+			first = &segments[i];
+	if (!first || first->p_filesz < sizeof(*header) ||
+	    pread(fd, header, sizeof(*header), (off_t)first->p_offset) != (ssize_t)sizeof(*header) ||
+	    header->magic != PICO_LIBOS_MAGIC)
+		return "not a library OS";
+	return NULL;
+}
+
+static int open_libos(const char *path, struct pico_error *error)
+{
+	PICO__CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	struct pico_libos_header header;
+	const char *why;
+	struct stat st;
+
+	if (fd < 0)
+		return bad_libos(error, path, errno, strerrordesc_np(errno));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return bad_libos(error, path, 0, "not a file");
+	why = read_header(fd, &header);
+	if (why)
+		return bad_libos(error, path, 0, why);
+	if (header.abi_version != PICO_ABI_VERSION)
+		return pico__error_set(error, PICO_ELIBOS, 0, "library OS", "%.150s: made for version %u of the ABI, this is %u",
+				       path, header.abi_version, PICO_ABI_VERSION);
+	return pico__steal_fd(&fd);
+}
+
+/* ---- the seed ---- */
+
+/* Numbers go to streams, to process handles and to the threads' wake events. */
+static uint64_t descriptor_limit(const struct pico__config *c)
+{
+	struct rlimit host;
+	uint64_t wanted = PICO_FIRST_FD + 16ull + c->limits.streams + c->limits.processes + c->limits.threads;
+
+	if (wanted > PICO_NUMBER_MAX)
+		wanted = PICO_NUMBER_MAX;
+	if (getrlimit(RLIMIT_NOFILE, &host) == 0 && wanted > host.rlim_max)
+		wanted = host.rlim_max;
+	return wanted;
+}
+
+static int spawn_failed(const struct pico__spawn_error *e, int rc, struct pico_error *error)
+{
+	int code = e->error ? e->error : -rc;
+
+	if (e->host_errno)
+		return pico__error_set(error, code, e->host_errno, "helper", "%s: %s", e->where, strerrordesc_np(e->host_errno));
+	return pico__error_set(error, code, 0, "helper", "%s", e->where[0] ? e->where : pico_strerror(rc));
+}
+
+static int get_seed(struct pico *p, struct pico_error *error)
+{
+	struct pico_spawn_order order = {
+		.version = PICO_SPAWN_VERSION,
+		.id = p->serial,
+		.limits = { .data_bytes = p->config.limits.memory, .nofile = descriptor_limit(&p->config) },
+		.segment_size = p->segment_size,
+		.boot_size = p->boot_size,
+	};
+	struct pico__spawn_error trouble = { 0 };
+	struct pico__seed seed = { .listener = -1, .pidfd = -1 };
+	int rc;
+
+	memcpy(order.name, p->name, sizeof(order.name));
+	rc = pico__helper_seed(p->helper, &order, p->mailbox_fd, p->segment_fd, p->boot_fd, p->libos_fd, &seed, &trouble);
+	if (rc < 0)
+		return spawn_failed(&trouble, rc, error);
+	p->listener = seed.listener;
+	p->seed_pidfd = seed.pidfd;
+	p->killable_recv = seed.killable_recv;
+	return 0;
+}
+
+static int check_processor(struct pico_error *error)
+{
+	if (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT)
+		return 0;
+	return pico__error_set(error, PICO_EKERNEL, 0, "processor", "FSGSBASE is not enabled");
+}
+
+static int attach(struct pico *p, struct pico_error *error)
+{
+	struct pico__spawn_error trouble = { 0 };
+	int rc = check_processor(error);
+
+	if (rc == 0)
+		rc = p->libos_fd = open_libos(p->config.libos, error);
+	if (rc >= 0)
+		rc = pico__guard_get(&p->guard, error);
+	if (rc < 0)
+		return rc;
+	rc = pico__helper_get(p->config.helper, &p->helper, &trouble);
+	if (rc < 0) {
+		p->helper = NULL;
+		return spawn_failed(&trouble, rc, error);
+	}
+	/* Before the seed, so that its exit is heard of whatever comes. */
+	rc = pico__guard_watch_helper(p->guard, p->helper);
+	if (rc < 0) {
+		pico__helper_put(p->helper);
+		p->helper = NULL;
+		return pico__error_set(error, -rc, 0, "guard", "%s", pico_strerror(rc));
+	}
+	rc = get_seed(p, error);
+	if (rc < 0)
+		return rc;
+	rc = pico__guard_register(p);
+	if (rc < 0) {
+		pico__process_kill_all(p, NULL);
+		return pico__error_set(error, -rc, 0, "guard", "%s", pico_strerror(rc));
+	}
+	return 0;
+}
+
+static int create(const struct pico_options *options, struct pico **out, struct pico_error *error)
+{
+	__attribute__((cleanup(pico__config_fini))) struct pico__config config;
+	int rc = pico__options_copy(options, &config, error);
+
+	return rc < 0 ? rc : pico__instance_new(&config, out, error);
+}
+
+int pico__create_detached(const struct pico_options *options, struct pico **out, struct pico_error *error)
+{
+	return create(options, out, error);
+}
+
+int pico_create(const struct pico_options *options, struct pico **out, struct pico_error *error)
+{
+	struct pico *p;
+	int rc;
+
+	if (!out)
+		return pico__error_set(error, PICO_EINVAL, 0, "pico_create", "out is NULL");
+	rc = create(options, &p, error);
+	if (rc < 0)
+		return rc;
+	rc = attach(p, error);
+	if (rc < 0) {
+		pico__guard_unregistered(p);
+		return rc;
+	}
+	*out = p;
+	return 0;
+}
+
+void pico_destroy(struct pico *p)
+{
+	if (!p)
+		return;
+	if (p->owner != getpid() || !p->guard) { /* the child of a fork; or never attached */
+		pico__guard_forget(p);
+		return;
+	}
+	pico__instance_die(p, PICO_CAUSE_KILLED, "destroyed");
+	pico__guard_leave(p);
+}
