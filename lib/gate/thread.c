@@ -26,8 +26,11 @@ int64_t gate_slot_take(void)
 	return -PICO_EAGAIN;
 }
 
+/* The generation first: when this picoprocess ends, the monitor tells by it a
+ * slot given back (and perhaps taken by another one) from a slot left behind. */
 void gate_slot_free(uint32_t slot)
 {
+	__atomic_add_fetch(&gate_slot(slot)->generation, 1, __ATOMIC_RELAXED);
 	__atomic_fetch_and(&MAILBOX->slot_used[slot / 32], ~(1u << (slot % 32)), __ATOMIC_RELEASE);
 }
 
