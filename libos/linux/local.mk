@@ -2,6 +2,8 @@
 #
 # The Linux library OS: libos_linux_SOURCES += libos/linux/NAME.c
 
+include libos/linux/mm/local.mk
+
 # ipc: pipes, events, unix sockets, and the memory-generated file systems
 libos_linux_SOURCES += \
 	libos/linux/ipc/core.c \

@@ -73,12 +73,14 @@ s64 mm_access(struct mm *mm, u64 addr, void *buf, size_t size, bool write);
 /* mm/vdso.c: finds the host's time functions; at boot and again after a restore. */
 struct pico_init_info;
 void vdso_init(const struct pico_init_info *info);
+int vdso_refresh(struct mm *mm); /* current mm: write the new functions where the program reads them */
 
 /* exec.c: load a program into a fresh address space of the current picoprocess.
  * Everything is checked before anything of the old image is given up; after
  * the point of no return a failure kills the process. argv, envp are kernel
  * copies. On success current->regs is the start state. */
 struct exec_strings { u32 argc, envc; u64 bytes; char *data; /* argc then envc zero-terminated strings */ };
+u64 exec_strings_limit(void); /* bytes of strings and pointers to them; more is -E2BIG */
 int exec_load(const char *path, struct exec_strings *strings, struct file *opened /* or NULL */);
 
 #endif

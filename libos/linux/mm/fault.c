@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a fault of a program means, stacks that grow, and access to a program's
+ * memory past its own protection. Knows nothing of signals but their numbers.
+ */
+#include "vma.h"
+#include <asm/signal.h>
+#include <asm-generic/siginfo.h>
+
+#define RLIMIT_STACK_ 3
+#define FAULT_WRITE 2u /* x86 page-fault error code */
+#define FAULT_FETCH 16u
+
+/* v is the stack above addr. It may grow as far as its limit and its guard gap allow. */
+static bool grow_stack(struct mm *mm, struct vma *v, u64 addr)
+{
+	u64 start = addr & PAGE_MASK, more = v->start - start;
+	if (start < PICO_GUEST_BASE || v->end - start > rlimit_get(RLIMIT_STACK_))
+		return false;
+	const struct vma *prev = v->prev;
+	if (prev && !(prev->flags & VMA_STACK) && (prev->flags & VMA_ACCESS) && start < prev->end + STACK_GUARD)
+		return false;
+	if (prev && start < prev->end)
+		return false;
+	if (!mm_may_expand(mm, v->flags, more))
+		return false;
+	struct vma part = *v;
+	part.start = start;
+	part.end = v->start;
+	if (host_map(&part, 0) < 0)
+		return false;
+	vma_resize(mm, v, start, v->end);
+	mm->total_vm += more;
+	if (v->flags & VMA_LOCKED)
+		mm->locked_vm += more;
+	return true;
+}
+
+int mm_fault(struct mm *mm, u64 addr, u32 error, int *code)
+{
+	u32 want = error & FAULT_FETCH ? VMA_EXEC : error & FAULT_WRITE ? VMA_WRITE : VMA_ACCESS;
+	u32 word, flags = 0;
+	bool mapped, grown = false;
+
+	lock(&mm->lock);
+	struct vma *v = vma_find(mm, addr);
+	mapped = v && v->start <= addr;
+	if (mapped)
+		flags = v->flags;
+	else if (v && (v->flags & VMA_STACK))
+		grown = grow_stack(mm, v, addr);
+	/* The mapping allows it: another thread made it so meanwhile, or the
+	 * object behind it ends before this page. Try again what can be tried. */
+	bool fetch_ok = mapped && (flags & want) && want == VMA_EXEC && host_protect(addr & PAGE_MASK, PAGE_SIZE, flags) >= 0;
+	unlock(&mm->lock);
+	if (grown)
+		return 0;
+	*code = mapped ? SEGV_ACCERR : SEGV_MAPERR;
+	if (!mapped || !(flags & want))
+		return SIGSEGV;
+	if (fetch_ok && user_load_u32(addr & ~3ull, &word) == 0)
+		return 0;
+	if (want != VMA_EXEC && (want == VMA_WRITE ? user_or_u32(addr & ~3ull, 0, &word) : user_load_u32(addr & ~3ull, &word)) == 0)
+		return 0;
+	*code = BUS_ADRERR;
+	return SIGBUS;
+}
+
+/* One stretch inside one vma. mm->lock held. */
+static int access_part(const struct vma *v, u64 addr, void *buf, u64 size, bool write)
+{
+	u32 need = write ? VMA_READ | VMA_WRITE : VMA_READ;
+	u64 start = addr & PAGE_MASK, span = page_up(addr + size) - start;
+	if (write && !(v->flags & VMA_MAYWRITE))
+		return -EFAULT;
+	if ((v->flags & need) != need && host_protect(start, span, v->flags | need) < 0)
+		return -EFAULT;
+	int r = write ? copy_to_user(addr, buf, size) : copy_from_user(buf, addr, size);
+	if ((v->flags & need) != need)
+		host_protect(start, span, v->flags);
+	return r;
+}
+
+s64 mm_access(struct mm *mm, u64 addr, void *buf, size_t size, bool write)
+{
+	u64 done = 0;
+	if (mm != current->mm)
+		return -EIO;
+	lock(&mm->lock);
+	while (done < size) {
+		const struct vma *v = vma_find(mm, addr + done);
+		if (!v || v->start > addr + done)
+			break;
+		u64 n = MIN(size - done, v->end - (addr + done));
+		if (access_part(v, addr + done, (char *)buf + done, n, write) < 0)
+			break;
+		done += n;
+	}
+	unlock(&mm->lock);
+	return done ? (s64)done : size ? -EFAULT : 0;
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * System calls about the address space: arguments taken apart, the work is in
+ * mm/. Calls for NUMA, userfaultfd and the like are absent, as on a kernel
+ * built without them.
+ */
+#include "../lx/syscall.h"
+#include "../mm/vma.h"
+#include <linux/mman.h>
+
+SYSCALL(mmap)
+{
+	u64 addr = a[0], size = a[1], offset = a[5];
+	u32 prot = (u32)a[2], flags = (u32)a[3];
+	struct file *file = NULL;
+	if (offset & ~PAGE_MASK)
+		return -EINVAL;
+	if (!(flags & MAP_ANONYMOUS)) {
+		file = fd_get((int)a[4]);
+		if (!file)
+			return -EBADF;
+		if (flags & MAP_HUGETLB) {
+			file_put(file);
+			return -EINVAL;
+		}
+	} else if (flags & MAP_HUGETLB) {
+		u32 log = flags >> MAP_HUGE_SHIFT & MAP_HUGE_MASK;
+		return log && log != 21 && log != 30 ? -EINVAL : -ENOMEM; /* no huge page is set aside */
+	}
+	s64 r = mm_map(current->mm, addr, size, prot, flags, file, offset);
+	if (file)
+		file_put(file);
+	return r;
+}
+
+SYSCALL(munmap) { return mm_unmap(current->mm, a[0], a[1]); }
+SYSCALL(mprotect) { return mm_protect(current->mm, a[0], a[1], (u32)a[2]); }
+SYSCALL(mremap) { return mm_remap(current->mm, a[0], a[1], a[2], (u32)a[3], a[4]); }
+SYSCALL(brk) { return (s64)mm_brk(current->mm, a[0]); }
+SYSCALL(madvise) { return mm_advise(current->mm, a[0], a[1], (int)a[2]); }
+SYSCALL(msync) { return mm_sync(current->mm, a[0], a[1], (int)a[2]); }
+SYSCALL(mincore) { return mm_resident(current->mm, a[0], a[1], a[2]); }
+SYSCALL(mlock) { return mm_lock(current->mm, a[0], a[1], true, false); }
+SYSCALL(munlock) { return mm_lock(current->mm, a[0], a[1], false, false); }
+SYSCALL(munlockall) { return mm_lock_all(current->mm, 0); }
+
+SYSCALL(mlock2)
+{
+	if (a[2] & ~(u64)MLOCK_ONFAULT)
+		return -EINVAL;
+	return mm_lock(current->mm, a[0], a[1], true, a[2] != 0);
+}
+
+SYSCALL(mlockall) { return (int)a[0] ? mm_lock_all(current->mm, (int)a[0]) : -EINVAL; }
+
+/* No protection keys in this processor, as far as a program can tell. */
+SYSCALL(pkey_alloc)
+{
+	return a[0] || (a[1] & ~3ull) ? -EINVAL : -ENOSPC;
+}
+
+SYSCALL(pkey_free) { return -EINVAL; }
+
+SYSCALL(pkey_mprotect)
+{
+	return (int)a[3] == -1 ? mm_protect(current->mm, a[0], a[1], (u32)a[2]) : -EINVAL;
+}
+
+/* ---- process_vm_readv and process_vm_writev ---- */
+
+#define VECTORS_MOST 1024
+
+struct cursor { uaddr vec; u64 count, index; u64 base, left; };
+
+/* Makes the cursor stand on an element with bytes left; 0 at the end. */
+static int cursor_fill(struct cursor *c)
+{
+	u64 v[2];
+	while (!c->left && c->index < c->count) {
+		if (copy_from_user(v, c->vec + c->index++ * sizeof(v), sizeof(v)) < 0)
+			return -EFAULT;
+		if ((s64)v[1] < 0)
+			return -EINVAL;
+		c->base = v[0];
+		c->left = v[1];
+	}
+	return c->left ? 1 : 0;
+}
+
+/* Another process of the instance has another address space that no call of
+ * the host reaches: only the caller's own. */
+static s64 process_vm(const u64 *a, bool write)
+{
+	struct cursor local = { .vec = a[1], .count = a[2] }, remote = { .vec = a[3], .count = a[4] };
+	u8 buf[1024];
+	s64 done = 0;
+	int r;
+	if (a[5] || local.count > VECTORS_MOST || remote.count > VECTORS_MOST)
+		return -EINVAL;
+	if ((r = cursor_fill(&local)) <= 0)
+		return r;
+	if ((r = cursor_fill(&remote)) <= 0)
+		return r;
+	struct process *p = process_by_pid((u32)a[0]);
+	if (!p)
+		return -ESRCH;
+	bool own = p == current->process;
+	process_put(p);
+	if (!own)
+		return -EPERM;
+	while ((r = cursor_fill(&local)) > 0 && (r = cursor_fill(&remote)) > 0) {
+		u64 n = MIN(local.left, remote.left);
+		n = MIN(n, (u64)sizeof(buf));
+		if (write ? copy_from_user(buf, local.base, n) < 0 : mm_access(current->mm, remote.base, buf, n, false) != (s64)n) {
+			r = -EFAULT;
+			break;
+		}
+		if (write ? mm_access(current->mm, remote.base, buf, n, true) != (s64)n : copy_to_user(local.base, buf, n) < 0) {
+			r = -EFAULT;
+			break;
+		}
+		local.base += n;
+		local.left -= n;
+		remote.base += n;
+		remote.left -= n;
+		done += (s64)n;
+	}
+	return done ? done : r;
+}
+
+SYSCALL(process_vm_readv) { return process_vm(a, false); }
+SYSCALL(process_vm_writev) { return process_vm(a, true); }
