@@ -10,3 +10,6 @@ monitor_streams_sources = lib/monitor/attributes.c lib/monitor/host_errno.c lib/
 	lib/monitor/stream_file.c lib/monitor/stream_memory.c lib/monitor/stream_null.c lib/monitor/stream_pipe.c \
 	lib/monitor/stream_table.c lib/monitor/streams.c lib/monitor/uri.c
 libpico_la_SOURCES += $(monitor_streams_sources)
+
+# The helper, from the host's side.
+libpico_la_SOURCES += lib/monitor/spawn.c lib/monitor/spawn.h lib/monitor/launch.c lib/monitor/launch.h

@@ -5,3 +5,7 @@
 # Parts of the Linux library OS that run in an ordinary process.
 criterion_tests += tests/unit/test_lx_kmalloc tests/unit/test_lx_string tests/unit/test_lx_vma
 EXTRA_DIST += tests/unit/lx_host.h
+
+# The helper, seen from a host.
+criterion_tests += tests/unit/test_spawn tests/unit/test_seed
+EXTRA_DIST += tests/unit/spawn_host.h
