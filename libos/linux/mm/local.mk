@@ -18,7 +18,7 @@ libos_linux_SOURCES += \
 	libos/linux/mm/space.c \
 	libos/linux/mm/stack.c \
 	libos/linux/mm/string.c \
-	libos/linux/mm/uaccess.S \
+	libos/linux/mm/usercopy.S \
 	libos/linux/mm/uaccess.c \
 	libos/linux/mm/vdso.c \
 	libos/linux/mm/vdso/data.h \
@@ -41,6 +41,6 @@ $(vdso_so): libos/linux/mm/vdso/vdso.c libos/linux/mm/vdso/data.h libos/linux/mm
 	$(AM_V_GEN)$(CC) $(vdso_cflags) -o $@ $(srcdir)/libos/linux/mm/vdso/vdso.c \
 		-Wl,-T,$(srcdir)/libos/linux/mm/vdso/vdso.ld $(vdso_ldflags)
 
-libos/linux/mm/vdso/libos_linux-image.$(OBJEXT): $(vdso_so)
+libos/linux/mm/vdso/linux-image.$(OBJEXT): $(vdso_so)
 CLEANFILES += $(vdso_so)
 EXTRA_DIST += libos/linux/mm/vdso/vdso.c libos/linux/mm/vdso/vdso.ld

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Range checks in front of the guarded instructions of uaccess.S, and the
+ * Range checks in front of the guarded instructions of usercopy.S, and the
  * table that tells a fault there from a bug. Knows nothing of mappings.
  */
 #include "../lx/uaccess.h"
