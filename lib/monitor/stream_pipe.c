@@ -231,7 +231,8 @@ static int64_t open_server(struct pico__streams *s, struct pico__uri *uri, const
 static int64_t open_client(struct pico__streams *s, struct pico__uri *uri, const struct pico__open *o, struct pico__call *c)
 {
 	PICO__CLAIM struct pico__claim claim = { 0 };
-	PICO__STREAM struct pico__stream *e = NULL, *server;
+	PICO__STREAM struct pico__stream *e = NULL;
+	struct pico__stream *server; /* not ours to release: the attribute would bind to it, too */
 	PICO__CLOSE int mine = -1;
 	PICO__CLOSE int theirs = -1;
 	int ends[2], error;

@@ -4,6 +4,9 @@
  * own. With arguments: the images to run in place of the built one (golden
  * files of earlier versions).
  */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "bare_run.h"
 
 static const char *const tests[] = {
@@ -14,21 +17,71 @@ static const char *const tests[] = {
 	"program_division", "program_segment_base",
 	"interrupt_running", "interrupt_blocked", "interrupt_not_lost",
 	"hostile_neighbours",
+	"stream_open", "stream_read_write", "stream_map", "stream_names", "stream_attributes", "stream_directories",
+	"stream_memory", "stream_server", "stream_broken_pipe", "stream_limit",
+	"system_calls", "process_create",
+	"limit_processes", "limit_threads", "limit_memory",
 };
 #define COUNT (sizeof(tests) / sizeof(tests[0]))
+
+
+/* What test_streams.c expects to find. */
+static char directory[] = "/tmp/pico-bare-XXXXXX";
+static int prepare(void)
+{
+	int fd;
+
+	if (!mkdtemp(directory) || chmod(directory, 0755) || chdir(directory))
+		return -1;
+	fd = open("file", O_CREAT | O_WRONLY, 0644);
+	if (fd < 0 || write(fd, "content", 7) != 7)
+		return -1;
+	close(fd);
+	return mkdir("dir", 0755) || mkdir("dir/inner", 0755) || symlink("file", "link") || mkfifo("fifo", 0644) ? -1 : 0;
+}
+static void clean(void)
+{
+	if (unlink("file") || unlink("link") || unlink("fifo") || rmdir("dir/inner") || rmdir("dir") || rmdir(directory))
+		fprintf(stderr, "something was left in %s\n", directory);
+}
+
+static void run(struct bare_result *r, const char *image, const char *test)
+{
+	const char *args[] = { test, NULL };
+	const struct pico_mount mounts[] = { { directory, "/rw", 0, 0 }, { directory, "/ro", PICO_MOUNT_READ_ONLY, 0 } };
+	struct pico_options o;
+
+	pico_options_init(&o);
+	o.mounts = mounts;
+	o.mount_count = 2;
+	if (!strncmp(test, "limit_", 6)) {
+		o.limits.processes = 4;
+		o.limits.threads = 8;
+		o.limits.memory = 64 << 20;
+	}
+	if (!strcmp(test, "stream_limit"))
+		o.limits.streams = 64;
+	bare_run(r, image, args, &o);
+}
 
 int main(int argc, char **argv)
 {
 	unsigned number = 0, failed = 0;
 	static struct bare_result r;
+	char dir[4096];
+	const char *from = getenv("builddir");
 
+	if (!realpath(from && *from ? from : ".", dir) || setenv("builddir", dir, 1) || prepare()) {
+		perror("bare");
+		return 2;
+	}
 	for (int image = argc > 1 ? 1 : 0; image < (argc > 1 ? argc : 1); image++)
 		for (unsigned i = 0; i < COUNT; i++) {
-			const char *args[] = { tests[i], NULL };
-			bare_run(&r, image ? argv[image] : NULL, args, NULL);
+			run(&r, image ? argv[image] : NULL, tests[i]);
 			failed += !bare_passed(&r);
 			bare_report(++number, tests[i], &r, bare_passed(&r));
 		}
+	clean();
 	printf("1..%u\n", number);
 	return failed != 0;
 }

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Guests for the tests of the host's side: each does one thing the host
+ * application must hear of, stop, limit or count.
+ */
+#include "bare.h"
+
+static int64_t number(unsigned index)
+{
+	const char *text = bare_argument(index);
+	int64_t value = 0;
+
+	for (; text && *text >= '0' && *text <= '9'; text++)
+		value = value * 10 + (*text - '0');
+	return value;
+}
+
+static _Noreturn void spin(void)
+{
+	for (volatile uint64_t n = 0;; n++)
+		;
+}
+
+static _Noreturn void rest(void)
+{
+	static const uint32_t never;
+
+	for (;;)
+		Dk(AddressWait)(&never, 0, PICO_FOREVER);
+}
+
+BARE_TEST(host_exit) { Dk(ProcessExit)((int32_t)number(1)); }
+BARE_TEST(host_spin) { spin(); }
+BARE_TEST(host_rest) { rest(); }
+
+/* The last thread leaves, and nobody called ProcessExit. */
+BARE_TEST(host_vanish) { Dk(ThreadExit)(); }
+
+/* Ends by the guest signal that the first host event stands for. */
+BARE_TEST(host_events)
+{
+	static const uint32_t never;
+
+	bare_print("ready");
+	for (;;) {
+		uint32_t events = __atomic_exchange_n(&bare_info->host->events, 0, __ATOMIC_SEQ_CST);
+
+		if (events & PICO_HOST_TERMINATE)
+			Dk(ProcessExit)(PICO_EXIT_SIGNAL(15));
+		if (events)
+			bare_print_number("events ", events);
+		Dk(AddressWait)(&never, 0, bare_now() + 10000000000ull);
+	}
+}
+
+/* host_clones COUNT s|r: children that spin or rest; says how many there are */
+BARE_TEST(host_clones)
+{
+	const char *how = bare_argument(2);
+	int64_t made = 0, h = 0;
+
+	while (made < number(1) && (h = Dk(ProcessClone)(PICO_CLONE_NO_HANDLE)) > 0)
+		made++;
+	if (made < number(1) && h == 0) {
+		if (how && *how == 's')
+			spin();
+		rest();
+	}
+	bare_print_number("clones ", made);
+	bare_print_number("then ", h);
+	rest();
+}
+
+/* host_churn COUNT: clones that end at once, with and without handles */
+BARE_TEST(host_churn)
+{
+	for (int64_t i = 0; i < number(1); i++) {
+		int64_t h = Dk(ProcessClone)(0), code = 0;
+
+		if (h == 0)
+			Dk(ProcessExit)((int32_t)(i & 0x7f));
+		CHECK(h > 0);
+		CHECK_EQ(Dk(ObjectsWaitAny)(1, &h, bare_now() + 10000000000ull), 0);
+		code = Dk(ProcessGetExitCode)(h);
+		CHECK_EQ(code, i & 0x7f);
+		CHECK_EQ(Dk(ObjectClose)(h), 0);
+		if (Dk(ProcessClone)(PICO_CLONE_NO_HANDLE) == 0)
+			Dk(ProcessExit)(0);
+	}
+	bare_print("churned");
+}
+
+static void thread_rest(void *arg)
+{
+	(void)arg;
+	rest();
+}
+
+BARE_TEST(host_threads)
+{
+	int64_t made = 1, h = 0;
+
+	while (made < number(1) && (h = bare_thread(thread_rest, NULL, NULL)) > 0)
+		made++;
+	bare_print_number("threads ", made);
+	bare_print_number("then ", h);
+	Dk(ProcessExit)(0);
+}
+
+static void thread_end(void *arg)
+{
+	(void)arg;
+}
+
+/* One after the other: many more than may be at a time. */
+BARE_TEST(host_thread_churn)
+{
+	for (int64_t i = 0; i < number(1); i++) {
+		uint32_t clear = 0;
+		int64_t h;
+
+		for (int tries = 0; (h = bare_thread(thread_end, NULL, &clear)) == -PICO_EAGAIN && tries < 1000; tries++)
+			Dk(ThreadDelayExecution)(bare_now() + 1000000);
+		CHECK(h > 0);
+		while (__atomic_load_n(&clear, __ATOMIC_ACQUIRE))
+			Dk(AddressWait)(&clear, 1, bare_now() + 1000000);
+	}
+	bare_print("churned");
+}
+
+/* host_memory MIB p|s: touches private memory or the segment */
+BARE_TEST(host_memory)
+{
+	const char *how = bare_argument(2);
+	uint8_t *at = bare_info->segment;
+
+	for (int64_t i = 0; i < number(1); i++) {
+		void *piece = NULL;
+		int64_t rc = 0;
+
+		if (how && *how == 's')
+			piece = at + (i << 20);
+		else
+			rc = Dk(VirtualMemoryAllocate)(&piece, 1 << 20, PICO_VM_COMMIT, PICO_PROT_READ | PICO_PROT_WRITE, NULL, 0);
+		if (rc < 0) {
+			bare_print_number("refused after ", i);
+			bare_print_number("with ", rc);
+			Dk(ProcessExit)(3);
+		}
+		for (uint64_t page = 0; page < 1 << 20; page += PICO_PAGE_SIZE)
+			((volatile uint8_t *)piece)[page] = 1;
+	}
+	bare_print("touched");
+	rest();
+}
+
+/* host_memory_sum MIB CLONES: each within its own limit */
+BARE_TEST(host_memory_sum)
+{
+	int64_t rc = 0;
+
+	for (int64_t i = 0; i < number(2) && rc >= 0; i++) {
+		rc = Dk(ProcessClone)(PICO_CLONE_NO_HANDLE);
+		if (rc == 0)
+			break;
+	}
+	for (int64_t i = 0; i < number(1); i++) {
+		void *piece = NULL;
+
+		if (Dk(VirtualMemoryAllocate)(&piece, 1 << 20, PICO_VM_COMMIT, PICO_PROT_READ | PICO_PROT_WRITE, NULL, 0) < 0)
+			break;
+		for (uint64_t page = 0; page < 1 << 20; page += PICO_PAGE_SIZE)
+			((volatile uint8_t *)piece)[page] = 1;
+	}
+	rest();
+}
+
+BARE_TEST(host_says)
+{
+	bare_print("stat:ioctl:+2");
+	bare_print("stat:ioctl:+3");
+	bare_print("stat:mount:+1");
+	bare_print("info: \033[31mred\302\233\n");
+	bare_print("warning: careful");
+	bare_print("error: no such program");
+	Dk(ProcessExit)(127);
+}
+
+BARE_TEST(host_flood)
+{
+	for (int64_t i = 0; i < number(1); i++)
+		bare_print_number("error: line ", i);
+	Dk(ProcessExit)(0);
+}
+
+/* host_create COUNT: fresh picoprocesses; each ends with its parameter */
+BARE_TEST(host_create)
+{
+	if (bare_info->reason == PICO_INIT_PROCESS)
+		Dk(ProcessExit)((int32_t)bare_info->param);
+	CHECK_EQ(bare_info->reason, PICO_INIT_FRESH);
+	for (int64_t i = 0; i < number(1); i++) {
+		int64_t h = Dk(ProcessCreate)((uint64_t)i & 0x7f);
+
+		CHECK(h > 0);
+		CHECK_EQ(Dk(ObjectsWaitAny)(1, &h, bare_now() + 10000000000ull), 0);
+		CHECK_EQ(Dk(ProcessGetExitCode)(h), i & 0x7f);
+		CHECK_EQ(Dk(ObjectClose)(h), 0);
+	}
+	bare_print("created");
+}
+
+static int64_t open_stream(const char *uri, uint32_t access)
+{
+	uint64_t size = 0;
+
+	while (uri[size])
+		size++;
+	return Dk(StreamOpen)(uri, size, access, 0, 0, NULL);
+}
+
+static void copy(int64_t from, int64_t to)
+{
+	static char buffer[1000];
+	int64_t n;
+
+	while ((n = Dk(StreamRead)(from, PICO_OFFSET_NONE, buffer, sizeof(buffer), NULL)) > 0)
+		for (int64_t at = 0, done; at < n; at += done) {
+			done = Dk(StreamWrite)(to, PICO_OFFSET_NONE, buffer + at, (uint64_t)(n - at), NULL);
+			if (done <= 0)
+				Dk(ProcessExit)(4);
+		}
+	CHECK_EQ(n, 0);
+}
+
+BARE_TEST(host_copy)
+{
+	int64_t from = open_stream("console:stdin", PICO_ACCESS_READ);
+	int64_t to = open_stream("console:stdout", PICO_ACCESS_WRITE);
+
+	CHECK(from > 0);
+	CHECK(to > 0);
+	copy(from, to);
+}
+
+/* Interrupts of the host while requests are on their way. */
+BARE_TEST(host_requests)
+{
+	uint8_t byte[16];
+
+	bare_print("ready");
+	for (;;) {
+		uint32_t events = __atomic_exchange_n(&bare_info->host->events, 0, __ATOMIC_SEQ_CST);
+		int64_t h;
+
+		if (events & PICO_HOST_TERMINATE)
+			bare_finish();
+		CHECK_EQ(Dk(RandomBitsRead)(byte, sizeof(byte)), 0);
+		h = open_stream("console:stdin", PICO_ACCESS_READ);
+		CHECK(h > 0);
+		CHECK_EQ(Dk(ObjectClose)(h), 0);
+	}
+}
