@@ -16,7 +16,7 @@
 #define POPULATE_FLAGS (MAP_POPULATE | MAP_NONBLOCK) /* with MAP_NONBLOCK nothing is populated */
 #define LEGACY_FLAGS (MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | \
 	MAP_UNINITIALIZED | MAP_GROWSDOWN | MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | \
-	MAP_HUGETLB | MAP_32BIT)
+	MAP_HUGETLB | MAP_32BIT | 0x80 /* MAP_ABOVE4G */)
 
 bool mm_may_expand(struct mm *mm, u32 flags, u64 size)
 {
@@ -99,7 +99,7 @@ static int check_file(struct file *file, u32 prot, u32 flags, u64 size, u64 offs
 	switch (type) {
 	case MAP_SHARED:
 	case MAP_SHARED_VALIDATE:
-		if (type == MAP_SHARED_VALIDATE && (flags & ~(LEGACY_FLAGS | MAP_TYPE | MAP_FIXED_NOREPLACE)))
+		if (type == MAP_SHARED_VALIDATE && (flags & ~(LEGACY_FLAGS | MAP_TYPE)))
 			return -EOPNOTSUPP;
 		if ((prot & PROT_WRITE) && !(file->mode_bits & FMODE_WRITE))
 			return -EACCES;

@@ -109,14 +109,6 @@ static u64 for_dirty(struct mem *m, u32 n, u64 count, bool (*fn)(void *p, u64 si
 	return found;
 }
 
-static u64 count_bits(u64 v) /* the instruction is not in every CPU, the library function not here */
-{
-	u64 n = 0;
-	for (; v; v &= v - 1)
-		n++;
-	return n;
-}
-
 static u64 count_dirty(const struct mem *m, u32 n, u64 count)
 {
 	u64 sum = 0;
@@ -124,7 +116,7 @@ static u64 count_dirty(const struct mem *m, u32 n, u64 count)
 		u64 mask = ~0ull << (i & 63), word_end = (i | 63) + 1;
 		if (word_end > n + count)
 			mask &= ~0ull >> (word_end - (n + count));
-		sum += count_bits(m->dirty[i / 64] & mask);
+		sum += (u64)__builtin_popcountll(m->dirty[i / 64] & mask);
 		i = word_end;
 	}
 	return sum;

@@ -189,3 +189,13 @@ char *strrchr(const char *s, int c)
 			return (char *)(u64)last;
 	}
 }
+
+/* What the compiler calls where the processor may lack the instruction. */
+int __popcountdi2(u64 v);
+__used int __popcountdi2(u64 v)
+{
+	v -= v >> 1 & 0x5555555555555555ull;
+	v = (v & 0x3333333333333333ull) + (v >> 2 & 0x3333333333333333ull);
+	v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (int)(v * ONES >> 56);
+}
