@@ -17,6 +17,7 @@
 #define PICO_HELPER_BASE 0x00007e0040000000ull /* the helper program's own segments: unmapped in a seed; near the gate, so that one can call the other */
 #define PICO_MAILBOX_BASE 0x00007e0400000000ull
 #define PICO_BOOT_BASE 0x00007e0500000000ull /* boot block, mapped read-only */
+#define PICO_VDSO_BASE 0x00007e0600000000ull /* the host's vDSO, where the kernel put it below 0x7ef000000000 */
 #define PICO_SYSTEM_END 0x00007ffffffff000ull
 
 /* The three system-call instructions of the gate: the value of rip *after*

@@ -44,6 +44,9 @@ _Noreturn void group_end(void); /* a member, when the helper is dead */
 /* probe.c: fills the machine-dependent part of the gate's parameters.
  * Returns 0 or a negative errno, *what naming what is missing. */
 int helper_probe(struct pico_gate_params *params, const uint64_t *auxv, const char **what);
+/* vdso.c: params->vdso, when it is not 0, is moved or given up, then tested. */
+void vdso_place(struct pico_gate_params *params);
+void vdso_test(struct pico_gate_params *params);
 
 /* isolate.c: no step but dropping root is required; the others are recorded in
  * h->features and h->refused. Returns 0 or a negative errno. */

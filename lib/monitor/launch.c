@@ -30,7 +30,9 @@
 
 #define STACK_SIZE (64u << 10)
 /* The helper's stack and everything the kernel places below it must lie in the
- * system range: with an unlimited stack the kernel would turn the layout over. */
+ * system range, at the same places on every host: with an unlimited stack or a
+ * strange personality the kernel would turn the layout over, and random bits may
+ * be many. What a sandbox around us refuses of this the helper mends (vdso.c). */
 #define HELPER_STACK (1u << 20)
 
 enum { CONTROL = 3, SPAWN, HOST, FIXED_END }; /* descriptor numbers in the helper */
@@ -53,7 +55,7 @@ static NO_SANITIZE int note(struct launch *l, const char *step)
 	return 1;
 }
 
-static NO_SANITIZE void raise_limit(int resource, rlim_t most)
+static NO_SANITIZE void set_soft_limit(int resource, rlim_t most)
 {
 	struct rlimit limit;
 	if (syscall(SYS_prlimit64, 0, resource, NULL, &limit))
@@ -69,11 +71,10 @@ static NO_SANITIZE int become_helper(void *arg)
 	char *const argv[] = { (char *)"pico-helper", (char *)"3", (char *)"4", (char *)"5", NULL };
 	char *const environment[] = { NULL };
 	int moved[3];
-	raise_limit(RLIMIT_NOFILE, RLIM_INFINITY);
-	raise_limit(RLIMIT_AS, RLIM_INFINITY);
-	raise_limit(RLIMIT_STACK, HELPER_STACK);
-	syscall(SYS_personality, syscall(SYS_personality, 0xffffffff) &
-		~(ADDR_COMPAT_LAYOUT | READ_IMPLIES_EXEC | MMAP_PAGE_ZERO | ADDR_LIMIT_3GB | ADDR_LIMIT_32BIT));
+	set_soft_limit(RLIMIT_NOFILE, RLIM_INFINITY);
+	set_soft_limit(RLIMIT_AS, RLIM_INFINITY);
+	set_soft_limit(RLIMIT_STACK, HELPER_STACK);
+	syscall(SYS_personality, PER_LINUX | ADDR_NO_RANDOMIZE);
 	/* First out of the way: a source may have another's final number. */
 	for (int i = 0; i < 3; i++) {
 		moved[i] = (int)syscall(SYS_fcntl, l->source[i], F_DUPFD_CLOEXEC, FIXED_END);

@@ -115,11 +115,14 @@ static ino_t inode_of(int fd)
 }
 
 /* A forked copy of the host may have closed the numbers and used them anew, so
- * there only what is certainly ours is closed. The helper ends when the owner
- * closes: it sees the end of the control socket. */
+ * there only what is certainly ours is closed. The helper ends when it sees the
+ * end of the control socket; a mere close would not show it that while a forked
+ * copy holds the socket, too. */
 static void helper_destroy(struct pico__helper *h)
 {
 	bool owner = h->owner == getpid();
+	if (owner)
+		shutdown(h->link.control, SHUT_RDWR);
 	if (owner || is_ours(h->link.control, h->control_inode))
 		close(h->link.control);
 	if (owner || is_ours(h->link.spawn, h->spawn_inode))
