@@ -14,7 +14,12 @@ struct pico_gate_params pico_gate_params __attribute__((section(".data")));
 
 static long clone_process(uint32_t slot, uint64_t cookie)
 {
-	return gate_call(__NR_clone, PICO_CLONE_PROCESS_FLAGS, 0, 0, 0, 0, PICO_CLONE_TAG(slot, cookie));
+	long r;
+
+	do
+		r = gate_call(__NR_clone, PICO_CLONE_PROCESS_FLAGS, 0, 0, 0, 0, PICO_CLONE_TAG(slot, cookie));
+	while (r == -PICO_EINTR); /* a signal came before the monitor took it */
+	return r;
 }
 
 /* The child of ProcessClone: the thread keeps its region, takes the new slot. */

@@ -161,7 +161,10 @@ int64_t pico_gate_ThreadCreate(void *param, uint32_t *clear_word)
 	b->clear_word = clear_word;
 	if (clear_word)
 		__atomic_store_n(clear_word, 1, __ATOMIC_RELAXED);
-	long r = pico_gate_clone_thread(PICO_CLONE_THREAD_FLAGS, b->tb.stack_top, &b->alive, PICO_CLONE_TAG(slot, 0), thread_main, b);
+	long r;
+	do
+		r = pico_gate_clone_thread(PICO_CLONE_THREAD_FLAGS, b->tb.stack_top, &b->alive, PICO_CLONE_TAG(slot, 0), thread_main, b);
+	while (r == -PICO_EINTR); /* a signal came before the monitor took it */
 	if (r < 0) {
 		if (clear_word)
 			__atomic_store_n(clear_word, 0, __ATOMIC_RELAXED);

@@ -301,13 +301,19 @@ uint64_t pico__limits_memory(struct pico *p); /* L; bytes now, keeps the peak */
 void pico__limits_account(struct pico *p, const struct pico__process *process); /* L; it ended, not reaped yet */
 
 /* ---- proc.c: what the host's /proc tells of a picoprocess ---- */
-struct pico__proc_stat { char name[16]; int32_t parent; uint32_t threads; };
+struct pico__proc_stat { char name[16]; char state; int32_t parent; uint32_t threads; };
 int pico__proc_stat(int32_t pid, struct pico__proc_stat *out); /* 0, or -1 */
 int pico__proc_memory(int32_t pid, bool exact, uint64_t *private_bytes); /* 0, or -1 */
 uint64_t pico__proc_cpu(int32_t pid, uint64_t *user); /* ns, zombies too */
-/* pids of children of parent (0: of anybody) that bear name; returns how many,
- * at most max; pids may be NULL; -1: cannot be told */
-int pico__proc_children(int32_t parent, const char *name, int32_t *pids, int max);
+struct pico__proc_search {
+	int32_t parent; /* 0: anybody's */
+	const char *name;
+	bool (*known)(void *user, int32_t pid); /* these are left out */
+	void *user;
+};
+/* Pids of living children that bear the name and are not known; returns how
+ * many, at most max; -1: cannot be told. */
+int pico__proc_children(const struct pico__proc_search *search, int32_t *pids, int max);
 
 /* ---- log.c ---- */
 int64_t pico__log_guest(struct pico *p, const char *text, uint32_t size); /* DebugStringPrint; lock not held */

@@ -29,25 +29,44 @@ static int level_of(const char *text)
 	return PICO_LOG_DEBUG;
 }
 
-/* A terminal must not be steered by a guest: controls become \xNN, the C1
- * controls in their UTF-8 form too. */
+/* Bytes of the UTF-8 character at text; 0: it is none, or a control. */
+static size_t printable(const char *text, size_t size)
+{
+	const unsigned char *t = (const unsigned char *)text;
+	size_t need = t[0] < 0x80 ? 1 : t[0] >= 0xc2 && t[0] < 0xe0 ? 2 : (t[0] & 0xf0) == 0xe0 ? 3 : t[0] >= 0xf0 && t[0] < 0xf5 ? 4 : 0;
+
+	if (need == 1)
+		return (t[0] >= 0x20 && t[0] != 0x7f) || t[0] == '\t';
+	if (!need || need > size || (t[0] == 0xc2 && t[1] < 0xa0))
+		return 0;
+	for (size_t i = 1; i < need; i++)
+		if ((t[i] & 0xc0) != 0x80)
+			return 0;
+	return need;
+}
+
+/* A terminal must not be steered by a guest: controls, and bytes that are no
+ * character, become \xNN. */
 static void escape(char *to, size_t room, const char *text, size_t size)
 {
 	static const char digits[] = "0123456789abcdef";
 	size_t at = 0;
 
-	for (size_t i = 0; i < size && at + 5 < room; i++) {
+	for (size_t i = 0; i < size && at + 5 < room;) {
+		size_t good = printable(text + i, size - i);
 		unsigned char c = (unsigned char)text[i];
-		bool c1 = c == 0xc2 && i + 1 < size && (unsigned char)text[i + 1] >= 0x80 && (unsigned char)text[i + 1] < 0xa0;
 
-		if ((c >= 0x20 && c != 0x7f && !c1) || c == '\t') {
-			to[at++] = (char)c;
+		if (good) {
+			memcpy(to + at, text + i, good);
+			at += good;
+			i += good;
 			continue;
 		}
 		to[at++] = '\\';
 		to[at++] = 'x';
 		to[at++] = digits[c >> 4];
 		to[at++] = digits[c & 15];
+		i++;
 	}
 	to[at] = 0;
 }

@@ -54,8 +54,8 @@ int pico__proc_stat(int32_t pid, struct pico__proc_stat *out)
 	strncpy(out->name, open_at + 1, sizeof(out->name) - 1);
 	/* state ppid pgrp session tty tpgid flags minflt cminflt majflt cmajflt
 	 * utime stime cutime cstime priority nice num_threads */
-	if (sscanf(close_at + 1, " %*c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %u",
-		   &out->parent, &threads) != 2)
+	if (sscanf(close_at + 1, " %c %d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %u",
+		   &out->state, &out->parent, &threads) != 3)
 		return -1;
 	out->threads = threads;
 	return 0;
@@ -110,11 +110,13 @@ uint64_t pico__proc_cpu(int32_t pid, uint64_t *user)
 	return all;
 }
 
+/* A child that runs; the dead ones only wait for the helper. */
 static bool is_child(int32_t pid, int32_t parent, const char *name)
 {
 	struct pico__proc_stat stat;
 
-	return pid > 0 && pico__proc_stat(pid, &stat) == 0 && (!parent || stat.parent == parent) && !strcmp(stat.name, name);
+	return pid > 0 && pico__proc_stat(pid, &stat) == 0 && stat.state != 'Z' && stat.state != 'X' &&
+	       (!parent || stat.parent == parent) && !strcmp(stat.name, name);
 }
 
 static void close_directory(DIR **d)
@@ -123,7 +125,7 @@ static void close_directory(DIR **d)
 		closedir(*d);
 }
 
-int pico__proc_children(int32_t parent, const char *name, int32_t *pids, int max)
+static int search_all(const struct pico__proc_search *search, int32_t *pids, int max)
 {
 	__attribute__((cleanup(close_directory))) DIR *d = opendir("/proc");
 	struct dirent *entry;
@@ -134,11 +136,32 @@ int pico__proc_children(int32_t parent, const char *name, int32_t *pids, int max
 	while (count < max && (entry = readdir(d))) {
 		int32_t pid = (int32_t)strtol(entry->d_name, NULL, 10);
 
-		if (!is_child(pid, parent, name))
-			continue;
-		if (pids)
-			pids[count] = pid;
-		count++;
+		if (!search->known(search->user, pid) && is_child(pid, search->parent, search->name))
+			pids[count++] = pid;
 	}
+	return count;
+}
+
+static void close_file(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+/* The kernel's own list, where it is compiled in. */
+int pico__proc_children(const struct pico__proc_search *search, int32_t *pids, int max)
+{
+	__attribute__((cleanup(close_file))) FILE *f = NULL;
+	char path[64];
+	int32_t pid;
+	int count = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", search->parent, search->parent);
+	f = search->parent ? fopen(path, "re") : NULL;
+	if (!f)
+		return search_all(search, pids, max);
+	while (count < max && fscanf(f, "%d", &pid) == 1)
+		if (!search->known(search->user, pid) && is_child(pid, search->parent, search->name))
+			pids[count++] = pid;
 	return count;
 }

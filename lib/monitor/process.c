@@ -9,7 +9,6 @@
  * helper told its exit) -> freed (no handle names it).
  */
 #include <errno.h>
-#include <limits.h>
 #include <linux/seccomp.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -99,31 +98,66 @@ static struct pico__process *by_tid(struct pico *p, int32_t tid)
 	return NULL;
 }
 
-static bool overdue(const struct pico__process *q, uint64_t now)
+/* ---- who hides ----
+ * A clone that was let through may still fail in the kernel, or be issued again
+ * because a signal came first; and a hostile guest's child need not say HELLO.
+ * Only the kernel can tell these apart: by who is there and is not known. */
+
+static bool is_known(void *user, int32_t pid)
 {
-	return q->state == PICO__PENDING && q->admitted && !q->slot_taken && !q->references && now - q->since > PENDING_FOR;
+	return pico__guard_pid_find(((struct pico *)user)->guard, pid) != NULL;
 }
 
-/* Those that were let through but never came: the clone failed in the kernel,
- * or the guest hides them. Only the kernel can tell which. */
+/* Picoprocesses of this instance that never said HELLO; -1: cannot be told. */
+static int find_hidden(struct pico *p, int32_t pids[STRAYS_MAX])
+{
+	const struct pico__proc_search search = {
+		.parent = p->helper_dead ? 0 : p->helper_pid, .name = p->name, .known = is_known, .user = p,
+	};
+
+	return p->guard && p->helper_pid ? pico__proc_children(&search, pids, STRAYS_MAX) : -1;
+}
+
+static bool is_awaited(const struct pico__process *q)
+{
+	return q->state == PICO__PENDING && q->admitted;
+}
+
+/* Did the clone that was let through for q come to nothing? */
+static bool came_to_nothing(struct pico *p, const struct pico__process *q)
+{
+	int32_t pids[STRAYS_MAX];
+	int others = 0, hidden = find_hidden(p, pids);
+
+	for (const struct pico__process *r = p->processes; r; r = r->next)
+		others += r != q && is_awaited(r);
+	return hidden >= 0 && hidden <= others;
+}
+
+static bool is_overdue(const struct pico__process *q, uint64_t now)
+{
+	return is_awaited(q) && !q->slot_taken && !q->references && now - q->since > PENDING_FOR;
+}
+
 static void drop_overdue(struct pico *p, uint64_t now)
 {
 	struct pico__process *next;
-	int live = 0, waiting = 0, found;
+	int32_t pids[STRAYS_MAX];
+	int others = 0, overdue = 0, hidden;
 
 	for (struct pico__process *q = p->processes; q; q = q->next) {
-		live += q->state == PICO__LIVE; /* the seed too: it has the same name and parent */
-		waiting += overdue(q, now);
+		overdue += is_overdue(q, now);
+		others += is_awaited(q) && !is_overdue(q, now);
 	}
-	if (!waiting || now - p->overdue_at < PENDING_FOR)
+	if (!overdue || now - p->overdue_at < PENDING_FOR)
 		return;
 	p->overdue_at = now;
-	found = pico__proc_children(p->helper_pid, p->name, NULL, INT_MAX);
-	if (found < 0 || found > live)
+	hidden = find_hidden(p, pids);
+	if (hidden < 0 || hidden > others)
 		return;
 	for (struct pico__process *q = p->processes; q; q = next) {
 		next = q->next;
-		if (overdue(q, now))
+		if (is_overdue(q, now))
 			pico__process_forget(p, q);
 	}
 }
@@ -399,12 +433,23 @@ static int admit_thread(struct pico *p, struct pico__process *caller, uint32_t s
 	return 0;
 }
 
+/* The same clone again: the kernel restarts one that a signal came before. */
+static int admit_again(struct pico *p, struct pico__process *q)
+{
+	if (!came_to_nothing(p, q))
+		return -PICO_EPERM;
+	q->since = pico__now();
+	return 0;
+}
+
 static int admit_by_seed(struct pico *p, uint32_t slot, uint32_t cookie)
 {
 	struct pico__process *q = p->ordered;
 
-	if (!q || q->state != PICO__PENDING || q->admitted || q->slot != slot || q->cookie != cookie)
+	if (!q || q->state != PICO__PENDING || q->slot != slot || q->cookie != cookie)
 		return -PICO_EPERM;
+	if (q->admitted)
+		return admit_again(p, q);
 	q->admitted = true;
 	q->since = pico__now();
 	return 0;
@@ -415,13 +460,22 @@ static int admit_clone(struct pico *p, uint32_t slot, uint32_t cookie)
 	struct pico__process *q, *old = p->threads[slot].process;
 	int error = 0;
 
-	/* The last clone into this slot failed, the slot was taken again. */
-	if (old && old->state == PICO__PENDING && old->slot == slot && !old->slot_taken && !old->references)
-		pico__process_forget(p, old);
+	if (old && is_awaited(old) && old->slot == slot && !old->slot_taken) {
+		if (old->cookie == cookie)
+			return admit_again(p, old);
+		/* The last clone into this slot failed, and its parent gave the slot back. */
+		if (!came_to_nothing(p, old))
+			return -PICO_EPERM;
+		pico__thread_forget(p, slot);
+		if (old->references)
+			old->admitted = false, old->slot = PICO_SLOT_COUNT;
+		else
+			pico__process_forget(p, old);
+	}
 	q = cookie ? by_cookie(p, cookie) : ask_for(p, &error);
 	if (!q)
 		return cookie ? -PICO_EPERM : error;
-	if (cookie && (q->admitted || q->slot != PICO_SLOT_COUNT))
+	if (q->admitted || q->slot_taken)
 		return -PICO_EPERM;
 	q->ordered = q->admitted = true;
 	q->since = pico__now();
@@ -640,19 +694,16 @@ void pico__process_kill_all(struct pico *p, const struct pico__process *spare)
  * given before the filter; no call that changes it passes. */
 void pico__process_kill_strays(struct pico *p)
 {
-	int32_t pids[STRAYS_MAX], parent = p->helper_dead ? 0 : p->helper_pid;
-	struct pico__proc_stat stat;
-	int count;
+	int32_t pids[STRAYS_MAX];
+	int count = find_hidden(p, pids);
 
-	if (!p->helper_pid)
-		return;
-	count = pico__proc_children(parent, p->name, pids, STRAYS_MAX);
 	for (int i = 0; i < count; i++) {
 		PICO__CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pids[i], 0);
+		struct pico__proc_stat stat;
 
 		/* Again, now that the descriptor holds the pid still. */
 		if (pidfd >= 0 && pico__proc_stat(pids[i], &stat) == 0 &&
-		    (!parent || stat.parent == parent) && !strcmp(stat.name, p->name))
+		    (p->helper_dead || stat.parent == p->helper_pid) && !strcmp(stat.name, p->name))
 			syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
 	}
 }

@@ -71,6 +71,16 @@ BARE_TEST(host_clones)
 	rest();
 }
 
+static int64_t await(int64_t h)
+{
+	int64_t rc;
+
+	do
+		rc = Dk(ObjectsWaitAny)(1, &h, bare_now() + 10000000000ull);
+	while (rc == -PICO_EINTR);
+	return rc;
+}
+
 /* host_churn COUNT: clones that end at once, with and without handles */
 BARE_TEST(host_churn)
 {
@@ -79,8 +89,10 @@ BARE_TEST(host_churn)
 
 		if (h == 0)
 			Dk(ProcessExit)((int32_t)(i & 0x7f));
+		if (h < 0)
+			bare_print_number("ProcessClone: ", h);
 		CHECK(h > 0);
-		CHECK_EQ(Dk(ObjectsWaitAny)(1, &h, bare_now() + 10000000000ull), 0);
+		CHECK_EQ(await(h), 0);
 		code = Dk(ProcessGetExitCode)(h);
 		CHECK_EQ(code, i & 0x7f);
 		CHECK_EQ(Dk(ObjectClose)(h), 0);
@@ -203,7 +215,7 @@ BARE_TEST(host_create)
 		int64_t h = Dk(ProcessCreate)((uint64_t)i & 0x7f);
 
 		CHECK(h > 0);
-		CHECK_EQ(Dk(ObjectsWaitAny)(1, &h, bare_now() + 10000000000ull), 0);
+		CHECK_EQ(await(h), 0);
 		CHECK_EQ(Dk(ProcessGetExitCode)(h), i & 0x7f);
 		CHECK_EQ(Dk(ObjectClose)(h), 0);
 	}

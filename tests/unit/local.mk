@@ -9,3 +9,6 @@ EXTRA_DIST += tests/unit/lx_host.h
 # The helper, seen from a host.
 criterion_tests += tests/unit/test_spawn tests/unit/test_seed
 EXTRA_DIST += tests/unit/spawn_host.h
+
+criterion_tests += tests/unit/test_api_options tests/unit/test_api_request tests/unit/test_api_life
+EXTRA_DIST += tests/unit/api_host.h
