@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #undef MIN
 #undef MAX
@@ -42,15 +43,20 @@ static int64_t host_free(void *address, uint64_t size, uint32_t flags)
 	return madvise(address, size, MADV_REMOVE) ? -PICO_EINVAL : 0;
 }
 
-static inline void host_setup(void)
+static inline struct pico_abi_page *host_setup(void)
 {
 	struct pico_abi_page *page = mmap((void *)PICO_ABI_PAGE, sizeof(*page), PROT_READ | PROT_WRITE,
 		MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	int fd = memfd_create("segment", 0);
+	if (fd < 0 || ftruncate(fd, HOST_SEGMENT_SIZE))
+		abort();
 	void *segment = mmap((void *)PICO_SEGMENT_BASE, HOST_SEGMENT_SIZE, PROT_READ | PROT_WRITE,
-		MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+		MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
 	if (page != (void *)PICO_ABI_PAGE || segment != (void *)PICO_SEGMENT_BASE)
 		abort();
 	page->call.VirtualMemoryFree = host_free;
+	K->segment_handle = fd;
+	return page;
 }
 
 #endif

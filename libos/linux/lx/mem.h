@@ -17,6 +17,7 @@ char *kstrndup(const char *s, size_t n);
 void *page_alloc(size_t pages); /* page-aligned, contiguous, zeroed; NULL: none */
 void page_free(void *p, size_t pages); /* gives the memory back to the host */
 u64 page_segment_offset(const void *p); /* where in the segment: for mapping the page elsewhere */
+u64 page_segment_end(void); /* a mapping from here on is SIGBUS */
 u64 mem_used(void); /* bytes in use: a leak test compares */
 
 #endif

@@ -4,10 +4,11 @@
  * memory past its own protection. Knows nothing of signals but their numbers.
  */
 #include "vma.h"
-#include <asm/signal.h>
-#include <asm-generic/siginfo.h>
 
 #define RLIMIT_STACK_ 3
+enum { SIG_BUS = 7, SIG_SEGV = 11 };
+enum { MAP_ERROR = 1, ACCESS_ERROR = 2 }; /* si_code of SIGSEGV */
+enum { ADDRESS_ERROR = 2 }; /* of SIGBUS */
 #define FAULT_WRITE 2u /* x86 page-fault error code */
 #define FAULT_FETCH 16u
 
@@ -55,15 +56,15 @@ int mm_fault(struct mm *mm, u64 addr, u32 error, int *code)
 	unlock(&mm->lock);
 	if (grown)
 		return 0;
-	*code = mapped ? SEGV_ACCERR : SEGV_MAPERR;
+	*code = mapped ? ACCESS_ERROR : MAP_ERROR;
 	if (!mapped || !(flags & want))
-		return SIGSEGV;
+		return SIG_SEGV;
 	if (fetch_ok && user_load_u32(addr & ~3ull, &word) == 0)
 		return 0;
 	if (want != VMA_EXEC && (want == VMA_WRITE ? user_or_u32(addr & ~3ull, 0, &word) : user_load_u32(addr & ~3ull, &word)) == 0)
 		return 0;
-	*code = BUS_ADRERR;
-	return SIGBUS;
+	*code = ADDRESS_ERROR;
+	return SIG_BUS;
 }
 
 /* One stretch inside one vma. mm->lock held. */

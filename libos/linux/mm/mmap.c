@@ -193,7 +193,7 @@ s64 mm_map_locked(struct mm *mm, u64 addr, u64 size, u32 prot, u32 flags, struct
 	u64 old = flags & MAP_FIXED ? covered(mm, addr, addr + size) : 0;
 	if (!mm_may_expand(mm, vma_flags, size - old))
 		return -ENOMEM;
-	if (!file && (vma_flags & VMA_SHARED)) {
+	if ((!file || file->ops->maps_zero) && (vma_flags & VMA_SHARED)) {
 		shared = file = mm_shared_memory(size);
 		if (!file)
 			return -ENOMEM;

@@ -216,6 +216,8 @@ void page_free(void *p, size_t pages)
 
 u64 page_segment_offset(const void *p) { return (u64)p - MEM->segment; }
 
+u64 page_segment_end(void) { return ALIGN_UP(MEM->segment_size, PAGE_SIZE); }
+
 u64 mem_used(void)
 {
 	struct mem *m = MEM;
@@ -237,6 +239,7 @@ void mem_init(void *base, u64 size)
 	m->pages = (struct page *)at;
 	at = ALIGN_UP(at + most * sizeof(struct page), PAGE_SIZE);
 	m->segment = (u64)base;
+	m->segment_size = size;
 	m->base = at;
 	m->page_count = (end - at) >> PAGE_SHIFT;
 	m->trim_at = TRIM_PAGES;

@@ -39,7 +39,7 @@ struct size_class {
 
 struct mem {
 	u64 base; /* address of page 0 */
-	u64 segment; /* address of the segment */
+	u64 segment, segment_size; /* address of the segment, bytes */
 	u64 page_count;
 	struct page *pages;
 	u64 *dirty; /* bit a page: contents are not known to be zero */

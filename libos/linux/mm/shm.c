@@ -12,21 +12,22 @@
 
 struct shm { u64 size; void *pages; pico_handle stream; };
 
-/* Pages past the object's end stay without access: touching them is SIGBUS. */
+/* Pages past the object's end are SIGBUS when touched, whatever mprotect says:
+ * those of a stream by themselves, ours as pages past the segment's end. */
 static int shm_mmap(struct file *f, u64 addr, u64 size, u32 flags, u64 offset)
 {
 	const struct shm *s = f->data;
 	u64 inside = offset < s->size ? MIN(size, s->size - offset) : 0;
-	u32 how = (flags & VMA_SHARED ? PICO_MAP_SHARED : PICO_MAP_PRIVATE) | PICO_MAP_FIXED;
+	u32 how = (flags & VMA_SHARED ? PICO_MAP_SHARED : PICO_MAP_PRIVATE) | PICO_MAP_FIXED, prot = flags & VMA_ACCESS;
 	void *a = (void *)addr;
 	s64 r = 0;
-	if (inside && s->pages)
-		r = Dk(StreamMap)(K->segment_handle, &a, flags & VMA_ACCESS, page_segment_offset(s->pages) + offset, inside, how);
-	else if (inside)
-		r = Dk(StreamMap)(s->stream, &a, flags & VMA_ACCESS, offset, inside, how);
+	if (!s->pages)
+		return (int)MIN(0, Dk(StreamMap)(s->stream, &a, prot, offset, size, how));
+	if (inside)
+		r = Dk(StreamMap)(K->segment_handle, &a, prot, page_segment_offset(s->pages) + offset, inside, how);
 	if (r >= 0 && inside < size) {
 		a = (void *)(addr + inside);
-		r = Dk(VirtualMemoryAllocate)(&a, size - inside, PICO_VM_RESERVE | PICO_VM_FIXED, 0, NULL, 0);
+		r = Dk(StreamMap)(K->segment_handle, &a, prot, page_segment_end(), size - inside, how);
 	}
 	return r < 0 ? (int)r : 0;
 }
