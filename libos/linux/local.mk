@@ -2,6 +2,53 @@
 #
 # The Linux library OS: libos_linux_SOURCES += libos/linux/NAME.c
 
+# core: entry, processes, signals, waits, timers, the start
+libos_linux_SOURCES += \
+	libos/linux/arch/x86_64/entry.S \
+	libos/linux/arch/x86_64/entry.h \
+	libos/linux/arch/x86_64/exception.c \
+	libos/linux/arch/x86_64/header.c \
+	libos/linux/arch/x86_64/signal.c \
+	libos/linux/arch/x86_64/state.c \
+	libos/linux/kern/interrupt.c \
+	libos/linux/kern/ktimer.c \
+	libos/linux/kern/lock.c \
+	libos/linux/kern/main.c \
+	libos/linux/kern/park.c \
+	libos/linux/kern/printk.c \
+	libos/linux/kern/wait.c \
+	libos/linux/proc/exit.c \
+	libos/linux/proc/signal.c \
+	libos/linux/proc/task.c \
+	libos/linux/sys/clone.c \
+	libos/linux/sys/futex.c \
+	libos/linux/sys/futex.h \
+	libos/linux/sys/futex_pi.c \
+	libos/linux/sys/futex_robust.c \
+	libos/linux/sys/ids.c \
+	libos/linux/sys/itimer.c \
+	libos/linux/sys/prctl.c \
+	libos/linux/sys/process.c \
+	libos/linux/sys/rlimit.c \
+	libos/linux/sys/sched.c \
+	libos/linux/sys/signal.c \
+	libos/linux/sys/system.c \
+	libos/linux/sys/table.c \
+	libos/linux/sys/table.def \
+	libos/linux/sys/time.c \
+	libos/linux/sys/timer.c \
+	libos/linux/sys/waitpid.c \
+	libos/linux/lx/arch.h \
+	libos/linux/lx/base.h \
+	libos/linux/lx/lock.h \
+	libos/linux/lx/offsets.h \
+	libos/linux/lx/proc.h \
+	libos/linux/lx/signal.h \
+	libos/linux/lx/syscall.h \
+	libos/linux/lx/task.h \
+	libos/linux/lx/time.h \
+	libos/linux/lx/wait.h
+
 include libos/linux/mm/local.mk
 
 # ipc: pipes, events, unix sockets, and the memory-generated file systems

@@ -47,6 +47,7 @@ void signal_deliver(void); /* current has TIF_SIGPENDING */
 void signal_recalc(struct task *t); /* sig_lock held: TIF_SIGPENDING as the queues say */
 void signal_flush_task(struct task *t); /* drops what is queued */
 void signal_flush_process(struct process *p);
+void signal_drop_ignored(struct process *p, int signo); /* sig_lock held: what is queued and now ignored goes */
 void signal_exec(struct process *p); /* handlers to default */
 void signal_stop_wait(void); /* current has TIF_STOP */
 void sigpending_init(struct sigpending *p);
@@ -59,7 +60,18 @@ void futex_init(void);
 void futex_task_exit(struct task *t); /* robust list, PI locks, clear_child_tid */
 long futex_wake_address(uaddr a, u32 count, bool shared);
 
-/* sys/timer.c */
+/* As signal_send_*, but never merged with another: false when nobody will see
+ * it. sig_lock held. t NULL: to the process. */
+bool signal_queue_timer(struct process *p, struct task *t, int signo, const struct lx_siginfo *info);
+
+/* sys/timer.c, sys/itimer.c */
+void timer_signal_taken(struct process *p, struct lx_siginfo *info); /* SI_TIMER; sig_lock held */
+void itimer_signal_taken(struct process *p); /* SIGALRM; sig_lock held */
+void itimers_init(struct process *p);
+void itimers_exit(struct process *p);
+void cpu_timers_schedule(struct process *p);
+void posix_cpu_timers_check(struct process *p, struct task *t, u64 process_time, u64 thread_time);
+u64 posix_cpu_timers_next(struct process *p, struct task *t, u64 process_time, u64 thread_time); /* ns of CPU time until the next */
 void timers_exit(struct process *p); /* posix timers and interval timers end */
 void timers_exec(struct process *p);
 void cpu_timers_check(void); /* current has TIF_CPUTIMER */

@@ -62,7 +62,9 @@ struct task {
 	char comm[16];
 	/* signals: protected by process->sig_lock */
 	u64 sigmask, saved_sigmask;
-	u64 real_sigmask; /* not 0: sigtimedwait has opened sigmask; this is what it was */
+	u64 real_sigmask; /* what sigmask was before sigtimedwait opened it, */
+	u32 sigwait_open; /* while this is set */
+	u32 stopped; /* counted as stopped by job control */
 	u64 trap_nr, error_code, cr2; /* of the last fault, for signal frames */
 	struct sigpending pending;
 	struct lx_sigaltstack altstack;
@@ -77,6 +79,7 @@ struct task {
 	u64 timer_slack;
 	u32 pdeath_signal, dumpable_unused;
 	u32 sync_count; /* how often it passed the kernel on request */
+	u32 in_fault; /* its fault is being looked at: one met then is not looked at again */
 	u32 exiting; /* under sig_lock: takes no signals any more */
 	u64 cpu_time; /* of this thread, ns, as of the last sync */
 	void (*kthread_fn)(void *); void *kthread_arg; /* kernel threads; their process is that with pid 1 */
@@ -107,12 +110,17 @@ struct process { /* a thread group */
 	u64 rlimit[RLIM_COUNT][2]; /* soft, hard */
 	u64 utime_children, stime_children, maxrss;
 	u64 start_time;
-	struct list posix_timers; u32 next_timer_id;
+	struct list posix_timers; u32 next_timer_id; /* under sig_lock */
 	struct ktimer itimer_real;
-	struct lx_itimerspec itimer_virtual, itimer_prof;
+	u64 itimer_interval; /* of itimer_real: it starts anew when its signal is taken */
+	u64 itimer_expiry;
+	struct { u64 expires, interval; } cpu_itimer[2]; /* virtual, prof: ns of CPU time */
 	char *exe_path; /* for /proc */
 	uaddr arg_start, arg_end, env_start, env_end;
 	u32 dumpable, subreaper, keep_caps;
+	u32 personality;
+	u32 no_huge; /* PR_SET_THP_DISABLE */
+	u32 membarrier; /* registered: 1 private, 2 with core serialisation */
 	u32 umask_unused;
 	void *tty; /* controlling terminal */
 	struct user *user; /* of the real uid */
@@ -120,6 +128,7 @@ struct process { /* a thread group */
 	u32 stop_signal; /* last stop, for wait4 */
 	u32 stop_count; /* tasks that have yet to stop before the parent is told */
 	u32 wait_stopped, wait_continued; /* an event wait4 has not reported */
+	u32 notify_continued; /* the first task that runs tells the parent */
 	u32 has_execed; /* setpgid by the parent fails after it */
 	struct ktimer cpu_timer; /* wakes a task to look at CPU clocks */
 	u64 cpu_time_dead; /* of threads, for getrusage */
@@ -144,7 +153,7 @@ struct kernel {
 	struct process *init; /* the first program, pid 2: its end is the instance's */
 	struct process *root; /* pid 1: parent of orphans, owner of kernel threads, runs no program */
 	struct lock user_lock; struct list users;
-	struct list dead_tasks; /* under tree_lock */
+	struct lock dead_lock; struct list dead_tasks; /* without references; freed when their host thread is gone */
 	struct wait_queue sync_wait; /* task_sync */
 	u32 live_tasks; /* host threads, kernel threads too; atomic: who parks */
 	struct lock park_lock; u32 parked, park_generation;

@@ -12,7 +12,7 @@
 #include "../lx/uaccess.h"
 
 #define PID_MAX 32768u
-#define FIRST_PID 2u
+#define FIRST_PID 1u
 #define RESERVED_PIDS 300u /* numbering starts anew above these */
 
 struct task *task_alloc(void)
@@ -38,9 +38,9 @@ void task_put(struct task *t)
 {
 	if (!t || !ref_put(&t->ref))
 		return;
-	lock(&K->tree_lock);
+	lock(&K->dead_lock);
 	list_add_tail(&K->dead_tasks, &t->dead_node);
-	unlock(&K->tree_lock);
+	unlock(&K->dead_lock);
 }
 
 static void task_destroy(struct task *t)
@@ -60,7 +60,7 @@ void task_free_dead(void)
 
 	if (list_empty(&K->dead_tasks))
 		return;
-	lock(&K->tree_lock);
+	lock(&K->dead_lock);
 	list_for_each_safe(pos, next, &K->dead_tasks) {
 		struct task *t = list_entry(pos, struct task, dead_node);
 		if (__atomic_load_n(&t->host_alive, __ATOMIC_ACQUIRE))
@@ -68,7 +68,7 @@ void task_free_dead(void)
 		list_del(pos);
 		list_add_tail(&gone, pos);
 	}
-	unlock(&K->tree_lock);
+	unlock(&K->dead_lock);
 	list_for_each_safe(pos, next, &gone)
 		task_destroy(list_entry(pos, struct task, dead_node));
 }
@@ -224,7 +224,7 @@ struct user *user_get(u32 uid)
 		list_add(&K->users, &u->node);
 	}
 	if (u)
-		u->references++;
+		__atomic_fetch_add(&u->references, 1, __ATOMIC_RELAXED);
 	unlock(&K->user_lock);
 	return u;
 }
@@ -234,7 +234,7 @@ void user_put(struct user *u)
 	if (!u)
 		return;
 	lock(&K->user_lock);
-	const bool last = --u->references == 0;
+	const bool last = __atomic_sub_fetch(&u->references, 1, __ATOMIC_ACQ_REL) == 0;
 	if (last)
 		list_del(&u->node);
 	unlock(&K->user_lock);

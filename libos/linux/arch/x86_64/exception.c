@@ -53,6 +53,21 @@ static void do_syscall(struct task *t, struct pico_context *c)
 	c->rax = (u64)(likely(fn) ? fn(a) : call_unknown(nr));
 }
 
+/* A stack that grows does so for the kernel too, unless the lock that needs is
+ * taken (perhaps by us) or we are here because of such a look already. */
+static bool grown_for_us(struct task *t, const struct pico_exception *e)
+{
+	int code;
+
+	if (t->in_fault || !trylock(&t->mm->lock))
+		return false;
+	unlock(&t->mm->lock);
+	t->in_fault = 1;
+	const bool ok = mm_fault(t->mm, e->address, e->error, &code) == 0;
+	t->in_fault = 0;
+	return ok;
+}
+
 /* This kernel's own text: a program's bad pointer, or a bug. */
 static void __attribute__((noreturn)) libos_fault(struct pico_exception *e, struct pico_context *c)
 {
@@ -61,14 +76,8 @@ static void __attribute__((noreturn)) libos_fault(struct pico_exception *e, stru
 		arch_resume(c);
 	}
 	if (e->kind == PICO_EXC_MEMORY || e->kind == PICO_EXC_BUS) {
-		int code;
-		/* A stack that grows does so for the kernel too. No caller of
-		 * the guarded functions holds the address space's lock. */
-		if (e->trap == TRAP_PF && current && current->mm && user_ok(e->address, 1) && trylock(&current->mm->lock)) {
-			unlock(&current->mm->lock);
-			if (mm_fault(current->mm, e->address, e->error, &code) == 0)
-				arch_resume(c);
-		}
+		if (e->trap == TRAP_PF && current && current->mm && user_ok(e->address, 1) && grown_for_us(current, e))
+			arch_resume(c);
 		if (uaccess_fixup(c))
 			arch_resume(c);
 	}
@@ -96,7 +105,9 @@ static void do_memory(struct task *t, const struct pico_exception *e)
 		fault_signal(t, e, SIGSEGV, LX_SI_KERNEL, 0);
 		return;
 	}
+	t->in_fault = 1;
 	int signo = mm_fault(t->mm, e->address, e->error, &code);
+	t->in_fault = 0;
 	if (signo)
 		fault_signal(t, e, signo, code, e->address);
 }
