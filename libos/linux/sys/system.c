@@ -162,5 +162,3 @@ SYSCALL(seccomp) { return -EINVAL; }
 SYSCALL(modify_ldt) { return -ENOSYS; }
 SYSCALL(rseq) { return -ENOSYS; } /* the host's kernel knows nothing of our signals: an abort could be lost */
 SYSCALL(userfaultfd) { return -EPERM; }
-SYSCALL(process_vm_readv) { return -EPERM; }
-SYSCALL(process_vm_writev) { return -EPERM; }
