@@ -53,6 +53,12 @@ SYSCALL(mlock2)
 
 SYSCALL(mlockall) { return (int)a[0] ? mm_lock_all(current->mm, (int)a[0]) : -EINVAL; }
 
+/* prctl(PR_SET_VMA), prctl(PR_SET_MM): as in a kernel without CONFIG_ANON_VMA_NAME and CONFIG_CHECKPOINT_RESTORE. */
+s64 prctl_set_vma(const u64 *a);
+s64 prctl_set_mm(const u64 *a);
+s64 prctl_set_vma(const u64 *a __attribute__((unused))) { return -EINVAL; }
+s64 prctl_set_mm(const u64 *a __attribute__((unused))) { return -EINVAL; }
+
 /* No protection keys in this processor, as far as a program can tell. */
 SYSCALL(pkey_alloc)
 {
