@@ -90,6 +90,8 @@ int64_t pico__error_listed(unsigned downcall, int64_t result)
 		return result;
 	if (downcall >= PICO_DOWNCALL_COUNT)
 		return -PICO_ENOSYS;
+	if (result < -PICO_ERRNO_MAX)
+		return -PICO_EIO; /* a host callback's nonsense */
 	pthread_once(&listed_once, read_lists);
 	if (is_listed(downcall, -result))
 		return result;

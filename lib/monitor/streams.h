@@ -33,7 +33,7 @@ struct pico__call {
 	int grant_count; /* descriptors to put into the instance's table before the answer */
 	struct { int fd; int number; } grant[2]; /* host descriptor (closed by the caller after granting when own is set) -> number */
 	bool grant_own[2]; /* always set: a copy, as another thread may close the handle before the grant is made */
-	uint8_t bulk[PICO_SLOT_BULK_SIZE];
+	_Alignas(8) uint8_t bulk[PICO_SLOT_BULK_SIZE];
 };
 
 struct pico__mount {

@@ -12,3 +12,7 @@ EXTRA_DIST += tests/unit/spawn_host.h
 
 criterion_tests += tests/unit/test_api_options tests/unit/test_api_request tests/unit/test_api_life
 EXTRA_DIST += tests/unit/api_host.h
+
+# The stream side of the monitor.
+criterion_tests += tests/unit/test_policy tests/unit/test_streams
+EXTRA_DIST += tests/unit/streams_fixture.h
