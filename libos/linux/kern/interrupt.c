@@ -7,9 +7,6 @@
 #include "../lx/proc.h"
 #include <asm/signal.h>
 
-void console_window_changed(void) __attribute__((weak));
-u32 console_foreground(void) __attribute__((weak));
-
 /* Who gets an event: the terminal's foreground group, or the first program. */
 static const struct { u32 event; int signo; bool foreground; } event_signals[] = {
 	{ PICO_HOST_INTERRUPT, SIGINT, true },
@@ -25,7 +22,7 @@ static const struct { u32 event; int signo; bool foreground; } event_signals[] =
 
 static void host_events(u32 events)
 {
-	const u32 group = console_foreground ? console_foreground() : 0;
+	const u32 group = console_foreground();
 
 	for (size_t i = 0; i < ARRAY_SIZE(event_signals); i++) {
 		if (!(events & event_signals[i].event))
@@ -34,7 +31,7 @@ static void host_events(u32 events)
 			continue;
 		signal_send_process(K->init, event_signals[i].signo, NULL);
 	}
-	if ((events & PICO_HOST_WINDOW) && console_window_changed)
+	if ((events & PICO_HOST_WINDOW))
 		console_window_changed();
 }
 

@@ -12,7 +12,6 @@
 #include "../lx/syscall.h"
 #include <linux/signal.h>
 
-void console_session_ended(u32 sid) __attribute__((weak));
 
 /* What was asked for and is not there, once a call, for whoever runs us. */
 void exit_statistics(void)
@@ -260,7 +259,7 @@ void task_exit(u32 wait_status)
 	const u32 status = p->group_exit ? p->group_exit_code : p->leader->exit_code;
 	if (!leader)
 		task_forget_tid(tid);
-	if (p->pid == p->sid && console_session_ended)
+	if (p->pid == p->sid)
 		console_session_ended(p->sid);
 	if (p == K->init)
 		exit_statistics();

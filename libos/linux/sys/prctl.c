@@ -13,6 +13,10 @@
 #include <linux/securebits.h>
 #include <linux/signal.h>
 
+/* sys/mm.c */
+s64 prctl_set_vma(const u64 *a);
+s64 prctl_set_mm(const u64 *a);
+
 #define CAP_KNOWN(n) ((n) <= CAP_LAST_CAP)
 
 static bool none(const u64 *a, int from)
@@ -217,6 +221,8 @@ static const struct { u32 option; s64 (*fn)(const u64 *a); } options[] = {
 	{ PR_GET_TID_ADDRESS, get_tid_address },
 	{ PR_GET_THP_DISABLE, get_thp },
 	{ PR_SET_THP_DISABLE, set_thp },
+	{ PR_SET_MM, prctl_set_mm },
+	{ PR_SET_VMA, prctl_set_vma },
 	{ PR_GET_SECCOMP, get_seccomp },
 	{ PR_GET_TSC, get_tsc },
 	{ PR_SET_TSC, set_tsc },
@@ -226,15 +232,8 @@ static const struct { u32 option; s64 (*fn)(const u64 *a); } options[] = {
 	{ PR_GET_SPECULATION_CTRL, speculation },
 };
 
-s64 prctl_set_vma(const u64 *a) __attribute__((weak)); /* mm/: names of anonymous memory */
-s64 prctl_set_mm(const u64 *a) __attribute__((weak));
-
 SYSCALL(prctl)
 {
-	if ((u32)a[0] == PR_SET_VMA && prctl_set_vma)
-		return prctl_set_vma(a);
-	if ((u32)a[0] == PR_SET_MM)
-		return !capable(CAP_SYS_RESOURCE) ? -EPERM : prctl_set_mm ? prctl_set_mm(a) : -EINVAL;
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
 		if (options[i].option == (u32)a[0])
 			return options[i].fn(a);
