@@ -64,6 +64,12 @@ static inline void host_dir(struct fixture *f, const char *name)
 		die(name);
 }
 
+static inline void host_link(struct fixture *f, const char *name, const char *target)
+{
+	if (symlink(target, host_path(f, "%s", name)))
+		die(name);
+}
+
 static inline int mount_at(struct fixture *f, const char *host, const char *guest, bool read_only)
 {
 	struct pico__mount m = { .host = host, .guest = guest, .read_only = read_only };

@@ -184,9 +184,9 @@ Test(policy, mount_survives_the_host_path)
 	host_file(&f, "one", "1");
 	cr_assert_eq(mount_at(&f, host_path(&f, "a"), "/m", false), 0);
 	cr_assert_eq(mount_at(&f, host_path(&f, "one"), "/one", false), 0);
-	rename(host_path(&f, "a"), host_path(&f, "moved"));
-	symlink("/etc", host_path(&f, "a"));
-	rename(host_path(&f, "one"), host_path(&f, "two"));
+	cr_assert_eq(rename(host_path(&f, "a"), host_path(&f, "moved")), 0);
+	host_link(&f, "a", "/etc");
+	cr_assert_eq(rename(host_path(&f, "one"), host_path(&f, "two")), 0);
 	host_file(&f, "one", "2");
 	cr_expect_eq(first_byte("file:/m/x"), 'A');
 	cr_expect_eq(first_byte("file:/one"), '1');
@@ -198,10 +198,10 @@ Test(policy, links_are_not_followed)
 
 	host_dir(&f, "a");
 	host_file(&f, "a/file", "x");
-	symlink("file", host_path(&f, "a/good"));
-	symlink("/etc", host_path(&f, "a/abs"));
-	symlink(target, host_path(&f, "a/up"));
-	symlink("nothing", host_path(&f, "a/dangling"));
+	host_link(&f, "a/good", "file");
+	host_link(&f, "a/abs", "/etc");
+	host_link(&f, "a/up", target);
+	host_link(&f, "a/dangling", "nothing");
 	cr_assert_eq(mount_at(&f, host_path(&f, "a"), "/m", false), 0);
 	cr_expect_eq(stream_open(&f, "file:/m/good", R, 0, 0), -PICO_ELOOP);
 	cr_expect_eq(stream_open(&f, "file:/m/abs/passwd", R, 0, 0), -PICO_ELOOP);
@@ -408,7 +408,7 @@ Test(policy, hostile_renames)
 	host_dir(&f, "a/d");
 	host_file(&f, "a/d/passwd", "mine");
 	host_file(&f, "etc-passwd", "theirs");
-	symlink("/etc", host_path(&f, "a/l"));
+	host_link(&f, "a/l", "/etc");
 	stat("/etc/passwd", &outside);
 	cr_assert_eq(mount_at(&f, host_path(&f, "a"), "/m", false), 0);
 	atomic_store(&flipping, true);
