@@ -5,5 +5,3 @@ pico_helper_SOURCES += lib/helper/start.c lib/helper/main.c lib/helper/probe.c l
 	lib/helper/isolate.c lib/helper/watchdog.c lib/helper/zygote.c \
 	lib/helper/seed.c lib/helper/image.c \
 	lib/helper/helper.h lib/helper/sys.h
-# and the host's side of it, in the library
-libpico_la_SOURCES += lib/monitor/launch.c lib/monitor/launch.h lib/monitor/spawn.c lib/monitor/spawn.h
