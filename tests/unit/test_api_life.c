@@ -586,14 +586,14 @@ static void *many_lives(void *argument)
 		case 0:
 			e = run("host_exit 9");
 			if (e.code != 9)
-				return "exit";
+				return (void *)"exit";
 			break;
 		case 1:
 			bare_options(&o, "host_spin");
 			p = begin(&o);
 			pico_kill(p);
 			if (pico_wait(p, 20000, &e) || e.cause != PICO_CAUSE_KILLED)
-				return "kill";
+				return (void *)"kill";
 			pico_destroy(p);
 			break;
 		case 2:
@@ -605,7 +605,7 @@ static void *many_lives(void *argument)
 		default:
 			e = run("host_churn 3");
 			if (e.kind != PICO_EXITED || e.code)
-				return "churn";
+				return (void *)"churn";
 		}
 	}
 	return NULL;
@@ -634,11 +634,11 @@ static void *poll_stats(void *argument)
 
 	while (pico_wait(p, 0, NULL) == -PICO_ETIMEDOUT) {
 		if (pico_stats(p, &s) < 0)
-			return "stats";
+			return (void *)"stats";
 		if (pico_signal(p, SIGUSR1) == -PICO_EINVAL)
-			return "signal";
+			return (void *)"signal";
 		if (pico_get_error(p)->code < 0)
-			return "error";
+			return (void *)"error";
 		pico_dispatch(p);
 	}
 	return NULL;
