@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
+#include <sys/auxv.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -54,7 +55,7 @@ static char *map(void *hint, size_t size, int prot, int flags)
 
 static void arguments(void)
 {
-	int fd = open("/proc/self/exe", O_RDONLY);
+	int fd = open((char *)getauxval(AT_EXECFN), O_RDONLY);
 	CHECK(fd >= 0);
 	FAILS(mmap(0, 0, RW, ANON, -1, 0), EINVAL);
 	FAILS(mmap(0, PAGE, RW, MAP_ANONYMOUS, -1, 0), EINVAL);
