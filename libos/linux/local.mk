@@ -72,3 +72,5 @@ libos_linux_SOURCES += \
 	libos/linux/sys/socket.c \
 	libos/linux/sys/socket.h \
 	libos/linux/sys/sockmsg.c
+
+include libos/linux/fs/local.mk

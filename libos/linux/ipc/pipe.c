@@ -120,7 +120,7 @@ static s64 pipe_read(struct file *f, const struct iobuf *b, u64 pos)
 			if (!p->writers)
 				n = 0;
 			else
-				n = f->flags & O_NONBLOCK ? -EAGAIN : -ERESTARTSYS;
+				n = io_nowait(f, b) ? -EAGAIN : -ERESTARTSYS;
 		}
 		unlock(&p->lock);
 		if (n != -ERESTARTSYS)
@@ -138,6 +138,43 @@ static s64 pipe_read(struct file *f, const struct iobuf *b, u64 pos)
 		wait_remove(w);
 	if (freed)
 		wake_queue(&p->write_wait, EV_OUT);
+	return n;
+}
+
+/* For tee(2): copies what is there and leaves it. Waits for something as a read
+ * does, unless nonblock. */
+s64 pipe_peek(struct file *f, void *buf, size_t size, bool nonblock)
+{
+	struct pipe *p = f->data;
+	struct wait_entry *w = NULL;
+	s64 n;
+
+	for (;;) {
+		lock(&p->lock);
+		n = 0;
+		for (u32 at = p->tail; at != p->head && (size_t)n < size; at++) {
+			struct pipe_slot *s = slot_at(p, at);
+			size_t part = MIN(size - (size_t)n, (size_t)s->size);
+
+			memcpy((char *)buf + n, s->page + s->at, part);
+			n += (s64)part;
+		}
+		if (!n && p->writers)
+			n = nonblock ? -EAGAIN : -ERESTARTSYS;
+		unlock(&p->lock);
+		if (n != -ERESTARTSYS)
+			break;
+		if (!w) {
+			w = wait_on(&p->read_wait, EPOLLIN | EPOLLHUP);
+			continue;
+		}
+		n = wait_sleep(PICO_FOREVER);
+		if (n)
+			break;
+		wait_begin();
+	}
+	if (w)
+		wait_remove(w);
 	return n;
 }
 
@@ -205,7 +242,7 @@ static s64 pipe_write(struct file *f, const struct iobuf *b, u64 pos)
 		}
 		if (err || done == b->size)
 			break;
-		if (f->flags & O_NONBLOCK) {
+		if (io_nowait(f, b)) {
 			err = -EAGAIN;
 			break;
 		}

@@ -64,6 +64,7 @@ struct file_ops {
 	int (*fdinfo)(struct file *f, char *buf, size_t size);
 	int (*set_flags)(struct file *f, u32 new_flags); /* fcntl F_SETFL */
 	bool seekable;
+	bool maps_zero; /* /dev/zero: a shared mapping is mm_shared_memory(), made by mm */
 	bool gather; /* read and write take vectors: readv(2) is one call (pipes, sockets, packets) */
 };
 struct poll_table { void (*add)(struct poll_table *t, struct wait_queue *q); /* called by file_ops->poll */
@@ -143,6 +144,8 @@ struct inode_ops {
 	 * is unknown, negative or stale. d->inode is replaced through dentry_set().
 	 * 0: opened (f->ops set; *created tells); 1: not done, go the long way; -errno. */
 	int (*lookup_open)(struct inode *dir, struct dentry *d, struct file *f, u32 mode, bool *created);
+	/* Optional: a mount of the tree with this root came (1) or went (-1, the last one: free what only the tree keeps). */
+	void (*mounted)(struct dentry *root, int change);
 	bool cache_negative; /* of a directory: absent names may stay in the cache (revalidate is asked for them too) */
 };
 #define SETATTR_MODE 1u

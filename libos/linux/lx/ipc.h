@@ -34,6 +34,7 @@ u32 fsnotify_cookie(void); /* joins IN_MOVED_FROM and IN_MOVED_TO of one rename 
  * IN_ATTRIB and, when nlink is 0 or it is a directory, IN_DELETE_SELF. */
 
 /* fcntl commands that belong to a kind of file */
+s64 pipe_peek(struct file *f, void *buf, size_t size, bool nonblock); /* tee(2): f is a pipe to read from; 0 at its end */
 long pipe_fcntl(struct file *f, u32 cmd, u64 arg); /* F_SETPIPE_SZ F_GETPIPE_SZ; -EBADF when f is no pipe */
 long memfd_fcntl(struct file *f, u32 cmd, u64 arg); /* F_ADD_SEALS F_GET_SEALS; -EINVAL when f has no seals */
 
