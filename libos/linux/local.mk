@@ -67,7 +67,19 @@ libos_linux_SOURCES += \
 	libos/linux/ipc/unix_file.c \
 	libos/linux/ipc/unix_io.c \
 	libos/linux/ipc/unix_scm.c \
+	libos/linux/fs/console.c \
+	libos/linux/fs/dev.c \
 	libos/linux/fs/inotify.c \
+	libos/linux/fs/proc.c \
+	libos/linux/fs/proc.h \
+	libos/linux/fs/proc_cpu.c \
+	libos/linux/fs/proc_mm.c \
+	libos/linux/fs/proc_net.c \
+	libos/linux/fs/proc_sys.c \
+	libos/linux/fs/proc_task.c \
+	libos/linux/fs/pseudo.c \
+	libos/linux/fs/pseudo.h \
+	libos/linux/fs/sysfs.c \
 	libos/linux/sys/poll.c \
 	libos/linux/sys/socket.c \
 	libos/linux/sys/socket.h \

@@ -231,7 +231,7 @@ static s64 inotify_read(struct file *f, const struct iobuf *b, u64 pos)
 	(void)pos;
 	if (n)
 		return n;
-	if (f->flags & O_NONBLOCK)
+	if (io_nowait(f, b))
 		return -EAGAIN;
 	w = wait_on(&f->wait, EPOLLIN);
 	while (!(n = inotify_take(in, b)) && !(err = wait_sleep(PICO_FOREVER)))

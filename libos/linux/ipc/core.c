@@ -45,7 +45,7 @@ static int anon_getattr(struct inode *i, struct kstat *st)
 	return 0;
 }
 
-static int anon_setattr(struct inode *i, u32 valid, const struct kstat *st)
+int anon_setattr(struct inode *i, u32 valid, const struct kstat *st)
 {
 	if (valid & SETATTR_SIZE)
 		return -EINVAL;

@@ -29,12 +29,12 @@ static s64 eventfd_try(struct eventfd *e, bool reading, u64 *value)
 	return err;
 }
 
-static s64 eventfd_do(struct file *f, bool reading, u64 *value)
+static s64 eventfd_do(struct file *f, bool nowait, bool reading, u64 *value)
 {
 	s64 err = eventfd_try(f->data, reading, value);
 	struct wait_entry *w;
 
-	if (err != -EAGAIN || f->flags & O_NONBLOCK)
+	if (err != -EAGAIN || nowait)
 		return err;
 	w = wait_on(&f->wait, reading ? EPOLLIN : EPOLLOUT);
 	while ((err = eventfd_try(f->data, reading, value)) == -EAGAIN && !(err = wait_sleep(PICO_FOREVER)))
@@ -51,7 +51,7 @@ static s64 eventfd_read(struct file *f, const struct iobuf *b, u64 pos)
 	(void)pos;
 	if (b->size < sizeof(value))
 		return -EINVAL;
-	err = eventfd_do(f, true, &value);
+	err = eventfd_do(f, io_nowait(f, b), true, &value);
 	if (err)
 		return err;
 	wake_queue(&f->wait, EPOLLOUT);
@@ -70,7 +70,7 @@ static s64 eventfd_write(struct file *f, const struct iobuf *b, u64 pos)
 		return -EFAULT;
 	if (value == UINT64_MAX)
 		return -EINVAL;
-	err = eventfd_do(f, false, &value);
+	err = eventfd_do(f, io_nowait(f, b), false, &value);
 	if (err)
 		return err;
 	wake_queue(&f->wait, EPOLLIN);

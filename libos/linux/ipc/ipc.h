@@ -51,6 +51,9 @@ u64 anon_ino(void);
 /* An inode that no file system holds (pipe, socket): getattr and nothing else. */
 struct inode *anon_inode(u32 mode);
 void inode_getattr_plain(struct inode *i, struct kstat *st);
+int anon_setattr(struct inode *i, u32 valid, const struct kstat *st); /* mode and owner, kept in memory */
+/* May this transfer not wait? */
+static inline bool io_nowait(const struct file *f, const struct iobuf *b) { return f->flags & O_NONBLOCK || b->flags & IOBUF_NOWAIT; }
 
 /* A wake that costs two loads when nobody sleeps. Right only when the waiter
  * looks at its condition under the lock the waker held while changing it. */

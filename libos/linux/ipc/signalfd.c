@@ -76,7 +76,7 @@ static s64 signalfd_read(struct file *f, const struct iobuf *b, u64 pos)
 	if (b->size < sizeof(r))
 		return -EINVAL;
 	while (done + sizeof(r) <= b->size) {
-		int n = take_one(f, &info, !done && !(f->flags & O_NONBLOCK));
+		int n = take_one(f, &info, !done && !io_nowait(f, b));
 
 		if (n < 0)
 			return n;

@@ -63,7 +63,7 @@ static s64 timerfd_read(struct file *f, const struct iobuf *b, u64 pos)
 	if (b->size < sizeof(n))
 		return -EINVAL;
 	n = take_ticks(t);
-	if (!n && f->flags & O_NONBLOCK)
+	if (!n && io_nowait(f, b))
 		return -EAGAIN;
 	if (!n) {
 		w = wait_on(&f->wait, EPOLLIN);

@@ -603,7 +603,7 @@ static int unix_shutdown(struct file *f, u32 bits)
 
 static s64 unix_file_read(struct file *f, const struct iobuf *b, u64 pos)
 {
-	struct message m = { .data = *b };
+	struct message m = { .data = *b, .flags = b->flags & IOBUF_NOWAIT ? MSG_DONTWAIT : 0 };
 
 	(void)pos;
 	if (!b->size)
@@ -617,7 +617,7 @@ static s64 unix_file_read(struct file *f, const struct iobuf *b, u64 pos)
 
 static s64 unix_file_write(struct file *f, const struct iobuf *b, u64 pos)
 {
-	struct message m = { .data = *b };
+	struct message m = { .data = *b, .flags = b->flags & IOBUF_NOWAIT ? MSG_DONTWAIT : 0 };
 
 	(void)pos;
 	if (unix_of(f)->type == SOCK_SEQPACKET)

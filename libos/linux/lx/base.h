@@ -85,6 +85,8 @@ char *strrchr(const char *s, int c);
 int snprintf(char *buf, size_t size, const char *fmt, ...) __printf(3, 4); /* %s %.*s %c %d %i %u %x %X %o %p %% with l ll z h, width, 0, -, + ; returns the length it would have */
 int vsnprintf(char *buf, size_t size, const char *fmt, va_list ap);
 
+#define KERNEL_RELEASE "6.1.0-pico" /* uname, /proc */
+#define KERNEL_VERSION "#1 SMP PREEMPT_DYNAMIC pico 0.1"
 void printk(const char *fmt, ...) __printf(1, 2); /* one line to the host's log (DebugStringPrint) */
 void boot_error(int exit_code, const char *fmt, ...) __printf(2, 3) __attribute__((noreturn)); /* "error: ..." to the host, then ProcessExit(exit_code) */
 void panic(const char *fmt, ...) __printf(1, 2) __attribute__((noreturn)); /* the instance dies: a bug of the library OS */

@@ -123,6 +123,7 @@ struct process { /* a thread group */
 	u32 membarrier; /* registered: 1 private, 2 with core serialisation */
 	u32 umask_unused;
 	void *tty; /* controlling terminal */
+	s32 oom_score_adj; /* kept for /proc; nothing is killed for memory here */
 	struct user *user; /* of the real uid */
 	struct task *execing; /* the task that ends all others */
 	u32 stop_signal; /* last stop, for wait4 */

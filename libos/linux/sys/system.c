@@ -11,8 +11,6 @@
 #include <linux/random.h>
 
 #define NAME_SIZE 65
-#define RELEASE "6.1.0-pico"
-#define VERSION "#1 SMP PREEMPT_DYNAMIC pico 0.1"
 #define PERSONALITY_KNOWN 0xffffffffu
 
 static void put_name(char *to, const char *from)
@@ -27,8 +25,8 @@ SYSCALL(uname)
 	memset(u, 0, sizeof(u));
 	put_name(u[0], "Linux");
 	put_name(u[1], K->hostname);
-	put_name(u[2], RELEASE);
-	put_name(u[3], VERSION);
+	put_name(u[2], KERNEL_RELEASE);
+	put_name(u[3], KERNEL_VERSION);
 	put_name(u[4], "x86_64");
 	put_name(u[5], K->domainname);
 	return copy_to_user(a[0], u, sizeof(u));

@@ -1,0 +1,845 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The standard streams of the host as descriptors 0, 1 and 2, and the terminal
+ * behind them. Line discipline, echo and the like happen in the host's
+ * terminal; here are settings, job control and interruptible waits.
+ *
+ * A regular file behind a stream is used at the host's own position, so that
+ * redirections shared with other programs work (`>>`, a loop's input), until
+ * the program seeks. The position it sees counts from 0 for input and from the
+ * file's size for output, which is what a shell leaves there.
+ */
+#include "pseudo.h"
+#include "linux/lx/signal.h"
+#include <asm/termios.h>
+
+#define PIECE 4096u /* what a ready pipe or terminal takes without waiting */
+#define BOUNCE 4096u
+
+struct console { /* one an instance */
+	struct lock lock;
+	pico_handle stream[3];
+	u32 type[3];
+	bool terminal[3];
+	pico_handle tty; /* a stream that is the terminal; 0: none */
+	u32 session, foreground;
+	bool settings_known; /* term is the host's, but for what the host changed since */
+	struct pico_terminal term;
+	struct wait_queue wait; /* of settings and of edge-triggered watchers */
+};
+struct endpoint { /* file->data */
+	pico_handle in, out;
+	pico_handle in_event, out_event, hup_event; /* 0: always ready */
+	u32 type;
+	bool terminal;
+	u64 host_pos; /* of a regular file: where the host's own position is, as far as we know */
+	bool own_pos; /* the program has seeked */
+};
+
+static struct console *con(void) { return IPC->console; }
+static struct endpoint *end_of(const struct file *f) { return f->data; }
+
+/* ---- settings ---- */
+
+/* The terminal's settings, from the host. */
+static int settings_read(struct pico_terminal *t)
+{
+	struct pico_stream_attributes a;
+	s64 err;
+
+	if (!con()->tty)
+		return -ENOTTY;
+	err = Dk(StreamAttributesQueryByHandle)(con()->tty, &a);
+	if (err < 0)
+		return (int)err;
+	if (!(a.valid & PICO_ATTR_TERMINAL))
+		return -ENOTTY;
+	lock(&con()->lock);
+	con()->term = a.term;
+	con()->settings_known = true;
+	unlock(&con()->lock);
+	*t = a.term;
+	return 0;
+}
+
+static int settings_write(const struct pico_terminal *t)
+{
+	struct pico_stream_attributes a = { .valid = PICO_ATTR_TERMINAL, .term = *t };
+	s64 err = Dk(StreamAttributesSet)(con()->tty, NULL, 0, &a);
+
+	if (err < 0)
+		return (int)err;
+	lock(&con()->lock);
+	con()->term = *t;
+	con()->settings_known = true;
+	unlock(&con()->lock);
+	return 0;
+}
+
+void console_window_changed(void)
+{
+	struct pico_terminal t;
+
+	if (!con() || !con()->tty || settings_read(&t))
+		return;
+	if (con()->foreground)
+		signal_send_pgrp(con()->foreground, SIGWINCH, NULL);
+}
+
+u32 console_foreground(void) { return con() ? con()->foreground : 0; }
+
+void console_session_ended(u32 sid)
+{
+	if (!con() || con()->session != sid)
+		return;
+	con()->session = con()->foreground = 0;
+}
+
+u32 console_tty_nr(const struct process *p) { return p->tty && con() && con()->tty ? 5 << 8 | 1 : 0; }
+
+/* ---- job control ---- */
+
+static bool is_ours(const struct process *p) { return con()->tty && p->tty == con(); }
+
+/* A group none of whose members has a parent elsewhere in the session: nobody would continue it. */
+static bool group_orphaned(u32 pgid)
+{
+	bool orphaned = true;
+
+	lock(&K->tree_lock);
+	list_for_each(pos, &K->processes) {
+		struct process *p = list_entry(pos, struct process, all_node);
+
+		if (p->pgid == pgid && p->parent && p->parent->pgid != pgid && p->parent->sid == p->sid)
+			orphaned = false;
+	}
+	unlock(&K->tree_lock);
+	return orphaned;
+}
+
+/* A background group that touches the terminal gets a signal. 0: go on. */
+static int background_check(int signo)
+{
+	struct process *p = current->process;
+	u64 handler;
+
+	if (!is_ours(p) || !con()->foreground || p->pgid == con()->foreground)
+		return 0;
+	lock(&p->sig_lock);
+	handler = p->actions[signo].handler;
+	unlock(&p->sig_lock);
+	if (current->sigmask & SIGMASK(signo) || handler == 1 /* SIG_IGN */)
+		return signo == SIGTTIN ? -EIO : 0;
+	if (group_orphaned(p->pgid))
+		return -EIO;
+	signal_send_pgrp(p->pgid, signo, NULL);
+	return -ERESTARTSYS;
+}
+
+/* ---- waiting and moving data ---- */
+
+static bool ready(pico_handle event) { return event <= 0 || Dk(EventPeek)(event) != 0; }
+
+/* Until the stream is ready: 0, -EAGAIN, -ETIMEDOUT or -ERESTARTSYS. */
+static int wait_ready(pico_handle event, bool nowait, u64 deadline)
+{
+	int err;
+
+	if (ready(event))
+		return 0;
+	if (nowait)
+		return -EAGAIN;
+	do {
+		wait_begin();
+		err = wait_sleep_streams(deadline, &event, 1);
+	} while (!err && !ready(event));
+	return err;
+}
+
+static s64 stream_error(s64 n) { return n == -PICO_EINTR ? -ERESTARTSYS : n; }
+
+/* The host's calls take ordinary memory of the program as it is; streams that
+ * the host application serves are copied by the gate, which must not fault. */
+static s64 move_in(const struct endpoint *e, const struct iobuf *b, u64 offset)
+{
+	void *bounce;
+	s64 n;
+
+	if (e->in_event > 0 || e->type == PICO_STREAM_FILE)
+		return stream_error(Dk(StreamRead)(e->in, offset, b->user ? (void *)b->u : b->k, b->size, NULL));
+	bounce = kmalloc(BOUNCE);
+	if (!bounce)
+		return -ENOMEM;
+	n = stream_error(Dk(StreamRead)(e->in, offset, bounce, MIN(b->size, (size_t)BOUNCE), NULL));
+	if (n > 0 && iobuf_copy_to(b, 0, bounce, (size_t)n))
+		n = -EFAULT;
+	kfree(bounce);
+	return n;
+}
+
+static s64 move_out(const struct endpoint *e, const struct iobuf *b, size_t at, size_t size, u64 offset)
+{
+	void *bounce;
+	s64 n;
+
+	if (e->out_event > 0 || e->type == PICO_STREAM_FILE)
+		return stream_error(Dk(StreamWrite)(e->out, offset, (b->user ? (char *)b->u : (char *)b->k) + at, size, NULL));
+	size = MIN(size, (size_t)BOUNCE);
+	bounce = kmalloc(size);
+	if (!bounce)
+		return -ENOMEM;
+	n = iobuf_copy_from(b, at, bounce, size) ? -EFAULT : stream_error(Dk(StreamWrite)(e->out, offset, bounce, size, NULL));
+	kfree(bounce);
+	return n;
+}
+
+/* How long a read of a raw terminal waits; *block false: not at all. */
+static u64 raw_deadline(bool *block)
+{
+	const struct pico_terminal *t = &con()->term;
+	struct pico_terminal fresh;
+
+	*block = true;
+	if (!con()->settings_known)
+		settings_read(&fresh);
+	if (t->lflag & ICANON || t->cc[VMIN])
+		return PICO_FOREVER;
+	*block = t->cc[VTIME] != 0;
+	return now_mono() + (u64)t->cc[VTIME] * 100000000u;
+}
+
+static s64 read_stream(struct file *f, const struct iobuf *b, u64 pos)
+{
+	struct endpoint *e = end_of(f);
+	u64 deadline = PICO_FOREVER;
+	bool block = true;
+	s64 n;
+
+	(void)pos;
+	if (e->type == PICO_STREAM_NULL || !b->size)
+		return 0;
+	if (e->in <= 0)
+		return -EIO;
+	if (e->terminal) {
+		n = background_check(SIGTTIN);
+		if (n)
+			return n;
+		if (!io_nowait(f, b))
+			deadline = raw_deadline(&block);
+	}
+	n = wait_ready(e->in_event, io_nowait(f, b) || !block, deadline);
+	if (n == -ETIMEDOUT || (n == -EAGAIN && !block))
+		return 0;
+	if (n)
+		return n;
+	n = move_in(e, b, PICO_OFFSET_NONE);
+	if (n == -EAGAIN && !io_nowait(f, b))
+		n = -ERESTARTNOINTR; /* the host's descriptor does not wait, and another reader was faster */
+	wake_queue(&f->wait, EV_IN);
+	return n;
+}
+
+static s64 write_stream(struct file *f, const struct iobuf *b, u64 pos)
+{
+	struct endpoint *e = end_of(f);
+	size_t done = 0;
+	s64 n = 0;
+
+	(void)pos;
+	if (e->type == PICO_STREAM_NULL || !b->size)
+		return (s64)b->size;
+	if (e->out <= 0)
+		return -EIO;
+	if (e->terminal && con()->settings_known && con()->term.lflag & TOSTOP) {
+		n = background_check(SIGTTOU);
+		if (n)
+			return n;
+	}
+	while (done < b->size) {
+		n = wait_ready(e->out_event, io_nowait(f, b), PICO_FOREVER);
+		if (n)
+			break;
+		n = move_out(e, b, done, MIN(b->size - done, (size_t)PIECE), PICO_OFFSET_NONE);
+		if (n == -EAGAIN && !io_nowait(f, b)) {
+			Dk(ThreadYieldExecution)();
+			continue;
+		}
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+		n = 0;
+	}
+	if (n == -EPIPE)
+		pipe_signal();
+	return done ? (s64)done : n;
+}
+
+/* ---- regular files ---- */
+
+static u64 file_offset(const struct endpoint *e, u64 pos)
+{
+	return !e->own_pos && pos == e->host_pos ? PICO_OFFSET_NONE : pos;
+}
+
+static s64 read_file(struct file *f, const struct iobuf *b, u64 pos)
+{
+	struct endpoint *e = end_of(f);
+	u64 offset = file_offset(e, pos);
+	s64 n = move_in(e, b, offset);
+
+	if (n > 0 && offset == PICO_OFFSET_NONE)
+		e->host_pos += (u64)n;
+	return n;
+}
+
+static u64 file_size(const struct endpoint *e)
+{
+	struct pico_stream_attributes a;
+
+	return Dk(StreamAttributesQueryByHandle)(e->in > 0 ? e->in : e->out, &a) < 0 ? 0 : a.size;
+}
+
+static s64 write_file(struct file *f, const struct iobuf *b, u64 pos)
+{
+	struct endpoint *e = end_of(f);
+	bool append = b->flags & IOBUF_APPEND;
+	u64 offset = append ? file_size(e) : file_offset(e, pos);
+	s64 n = move_out(e, b, 0, b->size, offset);
+
+	if (n > 0 && offset == PICO_OFFSET_NONE)
+		e->host_pos += (u64)n;
+	if (n > 0 && append)
+		f->append_end = offset + (u64)n;
+	return n;
+}
+
+static s64 seek_file(struct file *f, s64 offset, int whence)
+{
+	u64 before = f->pos;
+	s64 to = seek_to(f, offset, whence, whence >= 2 ? file_size(end_of(f)) : 0);
+
+	if (to >= 0 && (u64)to != before)
+		end_of(f)->own_pos = true;
+	return to;
+}
+
+static int map_file(struct file *f, u64 addr, u64 size, u32 vma_flags, u64 offset)
+{
+	struct endpoint *e = end_of(f);
+	void *at = (void *)addr;
+	s64 err = Dk(StreamMap)(e->in > 0 ? e->in : e->out, &at, vma_flags & 7u, offset, size,
+		PICO_MAP_FIXED | (vma_flags & 8u /* VMA_SHARED */ ? PICO_MAP_SHARED : PICO_MAP_PRIVATE));
+
+	return err < 0 ? (int)err : 0;
+}
+
+static int sync_file(struct file *f, bool data_only)
+{
+	struct endpoint *e = end_of(f);
+	s64 err = Dk(StreamFlush)(e->in > 0 ? e->in : e->out, data_only ? PICO_FLUSH_DATA : 0);
+
+	return err < 0 ? (int)err : 0;
+}
+
+/* ---- readiness ---- */
+
+static u32 poll_stream(struct file *f, struct poll_table *t)
+{
+	struct endpoint *e = end_of(f);
+	bool reads = f->mode_bits & FMODE_READ, writes = f->mode_bits & FMODE_WRITE;
+	u32 ev = 0;
+
+	if (t) {
+		t->add(t, &f->wait);
+		if (e->in_event > 0 || e->out_event > 0)
+			t->add_stream(t, reads ? e->in_event : 0, writes ? e->out_event : 0);
+	}
+	if (reads && ready(e->in_event))
+		ev |= EV_IN;
+	if (writes && ready(e->out_event))
+		ev |= EV_OUT;
+	if (e->hup_event > 0 && Dk(EventPeek)(e->hup_event))
+		ev |= reads ? EPOLLHUP : EPOLLERR;
+	return ev;
+}
+
+/* ---- ioctl ---- */
+
+static void to_termio(const struct pico_terminal *t, struct termio *o)
+{
+	memset(o, 0, sizeof(*o));
+	o->c_iflag = (u16)t->iflag;
+	o->c_oflag = (u16)t->oflag;
+	o->c_cflag = (u16)t->cflag;
+	o->c_lflag = (u16)t->lflag;
+	o->c_line = t->line;
+	memcpy(o->c_cc, t->cc, sizeof(o->c_cc));
+}
+
+static void from_termio(struct pico_terminal *t, const struct termio *o)
+{
+	t->iflag = (t->iflag & 0xffff0000u) | o->c_iflag;
+	t->oflag = (t->oflag & 0xffff0000u) | o->c_oflag;
+	t->cflag = (t->cflag & 0xffff0000u) | o->c_cflag;
+	t->lflag = (t->lflag & 0xffff0000u) | o->c_lflag;
+	t->line = o->c_line;
+	memcpy(t->cc, o->c_cc, sizeof(o->c_cc));
+}
+
+static u32 speed_of(u32 cflag)
+{
+	static const u32 slow[16] = { 0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400 };
+	static const u32 fast[16] = { 0, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000, 1152000, 1500000,
+		2000000, 2500000, 3000000, 3500000, 4000000 };
+
+	return cflag & 0x1000 ? fast[cflag & 15] : slow[cflag & 15];
+}
+
+#define TERMIOS_SIZE 36u /* of struct termios in the kernel: the head of struct pico_terminal */
+static int get_settings(u32 cmd, u64 arg)
+{
+	struct pico_terminal t;
+	int err = settings_read(&t);
+
+	if (err)
+		return err;
+	if (cmd == TCGETA) {
+		struct termio o;
+
+		to_termio(&t, &o);
+		return copy_to_user(arg, &o, sizeof(o));
+	}
+	if (copy_to_user(arg, &t, TERMIOS_SIZE))
+		return -EFAULT;
+	if (cmd == TCGETS2) {
+		u32 speeds[2] = { speed_of(t.cflag), speed_of(t.cflag) };
+
+		return copy_to_user(arg + TERMIOS_SIZE, speeds, sizeof(speeds));
+	}
+	return 0;
+}
+
+static int set_settings(u32 cmd, u64 arg)
+{
+	bool old_style = cmd == TCSETA || cmd == TCSETAW || cmd == TCSETAF;
+	struct pico_terminal t;
+	struct termio o;
+	int err = background_check(SIGTTOU);
+
+	if (!err)
+		err = settings_read(&t);
+	if (err)
+		return err;
+	if (old_style ? copy_from_user(&o, arg, sizeof(o)) : copy_from_user(&t, arg, TERMIOS_SIZE))
+		return -EFAULT;
+	if (old_style)
+		from_termio(&t, &o);
+	return settings_write(&t);
+}
+
+static int window(u32 cmd, u64 arg)
+{
+	struct pico_terminal t;
+	struct winsize w;
+	int err;
+
+	if (!con()->settings_known || cmd == TIOCSWINSZ) {
+		err = settings_read(&t);
+		if (err)
+			return err;
+	}
+	lock(&con()->lock);
+	t = con()->term;
+	unlock(&con()->lock);
+	if (cmd == TIOCGWINSZ) {
+		w = (struct winsize){ .ws_row = t.rows, .ws_col = t.columns, .ws_xpixel = t.xpixel, .ws_ypixel = t.ypixel };
+		return put_user(w, arg);
+	}
+	if (get_user(w, arg))
+		return -EFAULT;
+	if (w.ws_row == t.rows && w.ws_col == t.columns && w.ws_xpixel == t.xpixel && w.ws_ypixel == t.ypixel)
+		return 0;
+	t.rows = w.ws_row;
+	t.columns = w.ws_col;
+	t.xpixel = w.ws_xpixel;
+	t.ypixel = w.ws_ypixel;
+	err = settings_write(&t);
+	if (!err && con()->foreground)
+		signal_send_pgrp(con()->foreground, SIGWINCH, NULL);
+	return err;
+}
+
+static int set_foreground(u64 arg)
+{
+	bool in_session = false;
+	s32 pgid;
+	int err;
+
+	if (!is_ours(current->process) || con()->session != current->process->sid)
+		return -ENOTTY;
+	err = background_check(SIGTTOU);
+	if (err)
+		return err;
+	if (get_user(pgid, arg))
+		return -EFAULT;
+	if (pgid < 0)
+		return -EINVAL;
+	err = -ESRCH;
+	lock(&K->tree_lock);
+	list_for_each(pos, &K->processes) {
+		struct process *p = list_entry(pos, struct process, all_node);
+
+		if (p->pgid != (u32)pgid)
+			continue;
+		err = 0;
+		if (p->sid == current->process->sid)
+			in_session = true;
+	}
+	unlock(&K->tree_lock);
+	if (err)
+		return err;
+	if (!in_session)
+		return -EPERM;
+	con()->foreground = (u32)pgid;
+	return 0;
+}
+
+static int take_terminal(u64 force)
+{
+	struct process *p = current->process;
+
+	if (p->sid != p->pid)
+		return -EPERM;
+	if (is_ours(p) && con()->session == p->sid)
+		return 0;
+	if (p->tty || (con()->session && con()->session != p->sid && !(force == 1 && capable(CAP_SYS_ADMIN))))
+		return -EPERM;
+	con()->session = p->sid;
+	con()->foreground = p->pgid;
+	p->tty = con();
+	return 0;
+}
+
+static int give_up_terminal(void)
+{
+	struct process *p = current->process;
+
+	if (!is_ours(p))
+		return -ENOTTY;
+	if (p->sid == p->pid && con()->session == p->sid) {
+		if (con()->foreground) {
+			signal_send_pgrp(con()->foreground, SIGHUP, NULL);
+			signal_send_pgrp(con()->foreground, SIGCONT, NULL);
+		}
+		con()->session = con()->foreground = 0;
+	}
+	p->tty = NULL;
+	return 0;
+}
+
+static long tty_ioctl(u32 cmd, u64 arg)
+{
+	s32 n;
+
+	switch (cmd) {
+	case TCGETS: case TCGETA: case TCGETS2:
+		return get_settings(cmd, arg);
+	case TCSETS: case TCSETSW: case TCSETSF: case TCSETA: case TCSETAW: case TCSETAF:
+	case TCSETS2: case TCSETSW2: case TCSETSF2:
+		return set_settings(cmd, arg);
+	case TIOCGWINSZ: case TIOCSWINSZ:
+		return window(cmd, arg);
+	case TIOCGPGRP:
+		if (!is_ours(current->process))
+			return -ENOTTY;
+		n = (s32)con()->foreground;
+		return put_user(n, arg);
+	case TIOCSPGRP:
+		return set_foreground(arg);
+	case TIOCGSID:
+		if (!is_ours(current->process) || !con()->session)
+			return -ENOTTY;
+		n = (s32)con()->session;
+		return put_user(n, arg);
+	case TIOCSCTTY:
+		return take_terminal(arg);
+	case TIOCNOTTY:
+		return give_up_terminal();
+	case TIOCGETD:
+		n = 0; /* N_TTY */
+		return put_user(n, arg);
+	case TIOCSETD:
+		return get_user(n, arg) ? -EFAULT : n ? -EINVAL : 0;
+	case TIOCOUTQ:
+		n = 0;
+		return put_user(n, arg);
+	case TIOCSTI:
+		return -EIO; /* as kernels without legacy TIOCSTI */
+	case TCFLSH:
+		return arg > 2 ? -EINVAL : 0;
+	case TCXONC:
+		return arg > 3 ? -EINVAL : 0;
+	case TCSBRK: case TCSBRKP: case TIOCSBRK: case TIOCCBRK: /* each write is with the host already; a break means nothing */
+	case TIOCEXCL: case TIOCNXCL:
+		return 0;
+	}
+	return -ENOTTY;
+}
+
+static long console_ioctl(struct file *f, u32 cmd, u64 arg)
+{
+	struct endpoint *e = end_of(f);
+	s32 n = 0;
+
+	if (cmd == FIONREAD) {
+		if (e->type == PICO_STREAM_FILE) {
+			u64 size = file_size(e);
+
+			n = (s32)(size > f->pos ? size - f->pos : 0);
+		} else if (e->in > 0 && e->in_event > 0) {
+			n = ready(e->in_event); /* how much, only the host knows */
+		}
+		return put_user(n, arg);
+	}
+	return e->terminal ? tty_ioctl(cmd, arg) : -ENOTTY;
+}
+
+static void console_release(struct file *f) { kfree(f->data); }
+
+static const struct file_ops stream_ops = {
+	.name = "console", .read = read_stream, .write = write_stream, .poll = poll_stream, .ioctl = console_ioctl,
+	.release = console_release,
+};
+static const struct file_ops regular_ops = {
+	.name = "console", .read = read_file, .write = write_file, .seek = seek_file, .mmap = map_file, .fsync = sync_file,
+	.ioctl = console_ioctl, .release = console_release, .seekable = true,
+};
+
+/* ---- inodes of what is not a terminal ---- */
+
+static int std_getattr(struct inode *i, struct kstat *st)
+{
+	struct pico_stream_attributes a;
+	pico_handle h = (pico_handle)i->data;
+
+	inode_getattr_plain(i, st);
+	if ((i->mode & S_IFMT) != S_IFREG || Dk(StreamAttributesQueryByHandle)(h, &a) < 0)
+		return 0;
+	i->size = a.size;
+	st->ino = a.inode;
+	st->size = a.size;
+	st->blocks = a.blocks;
+	st->blksize = a.block_size ? a.block_size : 4096;
+	st->mode = S_IFREG | (a.mode & 07777);
+	st->uid = a.uid;
+	st->gid = a.gid;
+	st->atime = (struct lx_timespec){ a.atime_sec, a.atime_nsec };
+	st->mtime = (struct lx_timespec){ a.mtime_sec, a.mtime_nsec };
+	st->ctime = (struct lx_timespec){ a.ctime_sec, a.ctime_nsec };
+	st->btime = (struct lx_timespec){ a.btime_sec, a.btime_nsec };
+	return 0;
+}
+
+static int std_setattr(struct inode *i, u32 valid, const struct kstat *st)
+{
+	s64 err;
+
+	if (valid & SETATTR_SIZE) {
+		err = Dk(StreamSetLength)((pico_handle)i->data, st->size, PICO_LENGTH_SET, 0);
+		if (err < 0)
+			return (int)err;
+		i->size = st->size;
+	}
+	return valid & (SETATTR_MODE | SETATTR_UID | SETATTR_GID) ? -EPERM : 0;
+}
+
+static const struct inode_ops std_inode_ops = { .getattr = std_getattr, .setattr = std_setattr };
+
+static const struct { u32 mode; u64 rdev; } kinds[] = {
+	[PICO_STREAM_FILE] = { S_IFREG | 0644, 0 }, [PICO_STREAM_PIPE] = { S_IFIFO | 0600, 0 },
+	[PICO_STREAM_FIFO] = { S_IFIFO | 0600, 0 }, [PICO_STREAM_SOCKET] = { S_IFSOCK | 0777, 0 },
+	[PICO_STREAM_APP] = { S_IFIFO | 0600, 0 }, [PICO_STREAM_NULL] = { S_IFCHR | 0666, 1 << 8 | 3 },
+	[PICO_STREAM_CONSOLE] = { S_IFCHR | 0620, 5 << 8 | 1 }, [PICO_STREAM_CHARDEV] = { S_IFCHR | 0660, 4 << 8 | 64 },
+	[PICO_STREAM_BLOCKDEV] = { S_IFBLK | 0660, 7 << 8 },
+};
+
+static struct inode *std_inode(u32 type, pico_handle h)
+{
+	u32 mode = type < ARRAY_SIZE(kinds) && kinds[type].mode ? kinds[type].mode : S_IFIFO | 0600;
+	struct inode *i = inode_alloc(&std_inode_ops, mode);
+
+	if (!i)
+		return NULL;
+	i->ino = anon_ino();
+	i->dev = ANON_DEV;
+	i->nlink = 1;
+	i->uid = K->boot_uid;
+	i->gid = K->boot_gid;
+	i->rdev = type < ARRAY_SIZE(kinds) ? kinds[type].rdev : 0;
+	i->data = (void *)h;
+	i->atime = i->mtime = i->ctime = i->btime = timespec_now();
+	return i;
+}
+
+/* ---- opening ---- */
+
+static pico_handle event_of(pico_handle stream, u32 kind)
+{
+	s64 h = stream > 0 ? Dk(StreamGetEvent)(stream, kind) : 0;
+
+	return h > 0 ? h : 0;
+}
+
+static struct endpoint *endpoint_make(pico_handle in, pico_handle out, u32 type, bool terminal)
+{
+	struct endpoint *e = kzalloc(sizeof(*e));
+
+	if (!e)
+		return NULL;
+	e->in = in;
+	e->out = out;
+	e->type = type;
+	e->terminal = terminal;
+	if (type == PICO_STREAM_FILE || type == PICO_STREAM_NULL)
+		return e;
+	e->in_event = event_of(in, PICO_EVENT_READABLE);
+	e->out_event = event_of(out, PICO_EVENT_WRITABLE);
+	e->hup_event = event_of(in > 0 ? in : out, PICO_EVENT_HANGUP);
+	return e;
+}
+
+/* The terminal: input and output in one file, as a shell's descriptors are. */
+static int terminal_attach(struct file *f, int preferred_output)
+{
+	struct console *c = con();
+	pico_handle in = c->terminal[0] ? c->stream[0] : 0, out = 0;
+	struct endpoint *e;
+
+	for (int n = 1; n < 3; n++)
+		if (c->terminal[n] && (!out || n == preferred_output))
+			out = c->stream[n];
+	e = endpoint_make(in ? in : c->tty, out ? out : c->tty, PICO_STREAM_CONSOLE, true);
+	if (!e)
+		return -ENOMEM;
+	f->data = e;
+	f->ops = &stream_ops;
+	return 0;
+}
+
+int console_open_tty(struct inode *i, struct file *f)
+{
+	struct process *p = current->process;
+
+	if (!con() || !con()->tty)
+		return -ENXIO;
+	if (i->rdev == (5 << 8 | 0) && !is_ours(p))
+		return -ENXIO;
+	if (i->rdev != (5 << 8 | 0) && !(f->flags & O_NOCTTY) && p->sid == p->pid && !p->tty && !con()->session)
+		take_terminal(0);
+	return terminal_attach(f, 1);
+}
+
+static struct file *std_file(int n)
+{
+	struct console *c = con();
+	struct file *f = file_alloc(&stream_ops, c->terminal[n] ? O_RDWR : n ? O_WRONLY : O_RDONLY);
+	struct endpoint *e;
+
+	if (!f)
+		return NULL;
+	f->flags |= O_LARGEFILE_X86;
+	f->inode = std_inode(c->type[n], c->stream[n]);
+	if (c->terminal[n]) {
+		f->mode_bits = FMODE_READ | FMODE_WRITE;
+		if (f->inode && !terminal_attach(f, n))
+			return f;
+	} else {
+		e = f->inode ? endpoint_make(n ? 0 : c->stream[n], n ? c->stream[n] : 0, c->type[n], false) : NULL;
+		f->mode_bits = n ? FMODE_WRITE : FMODE_READ;
+		f->data = e;
+		if (e && c->type[n] == PICO_STREAM_FILE) {
+			f->ops = &regular_ops;
+			f->stream = c->stream[n];
+			e->host_pos = f->pos = n ? file_size(e) : 0;
+		}
+		if (e)
+			return f;
+	}
+	file_put(f); /* release takes a NULL */
+	return NULL;
+}
+
+/* A terminal's descriptor has the name /dev/console when there is one. */
+static struct file *named_terminal(int n)
+{
+	struct file *f = file_open(AT_FDCWD, "/dev/console", O_RDWR | O_NOCTTY, 0);
+
+	if (IS_ERR(f))
+		return NULL;
+	if (f->ops != &stream_ops) {
+		file_put(f);
+		return NULL;
+	}
+	kfree(f->data);
+	f->data = NULL;
+	if (!terminal_attach(f, n))
+		return f;
+	file_put(f);
+	return NULL;
+}
+
+static void open_streams(struct console *c)
+{
+	static const char *const names[3] = { "console:stdin", "console:stdout", "console:stderr" };
+
+	for (int n = 0; n < 3; n++) {
+		struct pico_stream_attributes a = { 0 };
+		s64 h = Dk(StreamOpen)(names[n], strlen(names[n]), n ? PICO_ACCESS_WRITE : PICO_ACCESS_READ, 0, 0, &a);
+
+		if (h < 0) { /* not granted: as if it were /dev/null */
+			c->type[n] = PICO_STREAM_NULL;
+			continue;
+		}
+		c->stream[n] = h;
+		c->type[n] = a.type;
+		c->terminal[n] = a.type == PICO_STREAM_CONSOLE && a.flags & PICO_STREAM_FLAG_TERMINAL;
+		if (c->terminal[n] && !c->tty) {
+			c->tty = h;
+			if (a.valid & PICO_ATTR_TERMINAL) {
+				c->term = a.term;
+				c->settings_known = true;
+			}
+		}
+	}
+}
+
+int console_open_std(struct files *files)
+{
+	struct process *p = current->process;
+	struct console *c = kzalloc(sizeof(*c));
+
+	(void)files; /* the current task's */
+	if (!c)
+		return -ENOMEM;
+	wait_queue_init(&c->wait);
+	IPC->console = c;
+	open_streams(c);
+	if (c->tty) {
+		c->session = p->sid;
+		c->foreground = p->pgid;
+		p->tty = c;
+	}
+	for (int n = 0; n < 3; n++) {
+		struct file *f = c->terminal[n] ? named_terminal(n) : NULL;
+		int fd;
+
+		if (!f)
+			f = std_file(n);
+		if (!f)
+			return -ENOMEM;
+		fd = fd_install(f, 0, n);
+		if (fd < 0)
+			return fd;
+	}
+	return 0;
+}
