@@ -55,7 +55,7 @@ complains 'root-rw without root' "$pico" run --root-rw /bin/true
 complains 'a mount that is not there' "$pico" run --mount "$tap_tmp/absent" /bin/true
 is 'and it is named' "$(grep -c "$tap_tmp/absent" "$tap_tmp/err")" 1
 complains 'a library OS that is not there' "$pico" run --libos "$tap_tmp/absent" /bin/true
-complains 'a library OS that is none' "$pico" run --libos /etc/passwd /bin/true
+complains 'a library OS that is none' "$pico" run --libos "$srcdir/LICENSE" /bin/true
 status 'features' 0 "$pico" features
 is 'features names the kernel' "$(sed -n 's/^kernel *//p' "$tap_tmp/out")" "$(uname -r)"
 
@@ -66,8 +66,8 @@ status 'exit status' 42 "$pico" run -- /bin/sh -c 'exit 42'
 status 'death by a signal' 143 "$pico" run /bin/sh -c 'kill -TERM $$'
 status 'a program that is not there' 127 "$pico" run /no/such/program
 is 'and it is named' "$(grep -c '^pico: .*/no/such/program' "$tap_tmp/err")" 1
-status 'a program that cannot be executed' 126 "$pico" run /etc/passwd
-is 'and it is named' "$(grep -c '^pico: .*/etc/passwd' "$tap_tmp/err")" 1
+status 'a program that cannot be executed' 126 "$pico" run --mount "$srcdir/LICENSE:/plain" /plain
+is 'and it is named' "$(grep -c '^pico: .*/plain' "$tap_tmp/err")" 1
 status 'a directory is no program' 126 "$pico" run /usr
 status 'search on the guest PATH' 0 "$pico" run true
 status 'not on the guest PATH' 127 "$pico" run no-such-program-anywhere
