@@ -123,8 +123,10 @@ static int create(struct run *run)
 	o.hostname = from->hostname;
 	o.uid = from->uid;
 	o.gid = from->gid;
-	o.log = log_line;
-	o.log_level = from->verbose ? PICO_LOG_DEBUG : PICO_LOG_WARNING;
+	if (from->verbose) { /* else the end's message says why a program did not start */
+		o.log = log_line;
+		o.log_level = PICO_LOG_DEBUG;
+	}
 	o.libos = libos;
 	o.helper = helper;
 	fill_stdio(&o);
@@ -218,7 +220,7 @@ static int exit_status(const struct run *run, const struct pico_exit *end)
 
 	switch (end->kind) {
 	case PICO_EXITED:
-		if (end->message[0])
+		if (end->message[0] && !run->options.verbose)
 			complain("%s", end->message);
 		return end->code & 0xff;
 	case PICO_SIGNALED:
