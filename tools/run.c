@@ -220,7 +220,8 @@ static int exit_status(const struct run *run, const struct pico_exit *end)
 
 	switch (end->kind) {
 	case PICO_EXITED:
-		if (end->message[0] && !run->options.verbose)
+		if ((end->code == TOOL_EXIT_NOT_FOUND || end->code == TOOL_EXIT_CANNOT_RUN) && end->message[0] &&
+		    !run->options.verbose)
 			complain("%s", end->message);
 		return end->code & 0xff;
 	case PICO_SIGNALED:
