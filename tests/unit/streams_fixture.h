@@ -37,8 +37,8 @@ static inline void die(const char *what)
 __attribute__((format(printf, 2, 3)))
 static inline char *host_path(struct fixture *f, const char *format, ...)
 {
-	static char path[8][8192];
-	static unsigned next;
+	static _Thread_local char path[8][8192];
+	static _Thread_local unsigned next;
 	char *to = path[next++ % 8];
 	int n = snprintf(to, 8192, "%s/", f->root);
 	__builtin_va_list args;
