@@ -8,6 +8,7 @@
 #include <pico/pico.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char help_text[] =
 	"usage: pico run [OPTION]... [--] PROGRAM [ARG]...   run a program in a picoprocess\n"
@@ -90,8 +91,11 @@ int command_features(int argc, char **argv)
 	printf("%-42s %s\n", "kernel", features.kernel);
 	for (size_t i = 0; i < sizeof(feature_table) / sizeof(feature_table[0]); i++) {
 		bool have = features.have & feature_table[i].bit;
-		printf("%-42s %s\n", feature_table[i].text,
-		       have ? "yes" : feature_table[i].required ? "no (required)" : "no");
+		const char *lack = feature_table[i].required ? "no (required)" : "no";
+
+		if (feature_table[i].bit == PICO_FEATURE_DROPPED_ROOT && geteuid() != 0)
+			lack = "not root";
+		printf("%-42s %s\n", feature_table[i].text, have ? "yes" : lack);
 		if (!have && feature_table[i].required)
 			status = 1;
 	}

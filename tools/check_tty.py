@@ -1,0 +1,124 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+#
+# The tool on a terminal: what is typed, ^C, ^Z, the window's size, and that a
+# program cannot leave the terminal spoilt. Prints TAP.
+import fcntl
+import os
+import pty
+import select
+import signal
+import struct
+import sys
+import termios
+import time
+
+PICO = os.path.join(os.environ.get('builddir', 'build'), 'pico')
+count = failed = 0
+
+
+def report(name, good, detail=''):
+    global count, failed
+    count += 1
+    failed += not good
+    print(f'{"ok" if good else "not ok"} {count} - {name}', flush=True)
+    if not good:
+        print('#   ' + detail.replace('\n', '\n#   '), flush=True)
+
+
+class Session:
+    """pico run ARGUMENTS on a terminal of its own."""
+
+    def __init__(self, *arguments, rows=24, columns=80):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.execv(PICO, [PICO, 'run', *arguments])
+        self.resize(rows, columns)
+        self.text = ''
+        self.status = None
+
+    def resize(self, rows, columns):
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack('HHHH', rows, columns, 0, 0))
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def wait_for(self, wanted, seconds=10):
+        end = time.monotonic() + seconds
+        while wanted not in self.text and time.monotonic() < end:
+            if select.select([self.fd], [], [], 0.1)[0]:
+                try:
+                    self.text += os.read(self.fd, 4096).decode(errors='replace')
+                except OSError:
+                    break
+        return wanted in self.text
+
+    def wait(self, options=0, seconds=10):
+        """The next change of state of the tool, or None."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.wait_for('\0', 0.02)
+            pid, status = os.waitpid(self.pid, options | os.WNOHANG)
+            if pid:
+                return status
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+        return None
+
+    def settings(self):
+        return termios.tcgetattr(self.fd)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+
+with Session('/bin/cat') as s:
+    s.type('typed\r')
+    report('what is typed is read', s.wait_for('typed\r\ntyped\r\n'), s.text)
+    s.type('\x04')
+    status = s.wait()
+    report('^D ends the input', status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0, str(status))
+
+with Session('/bin/cat') as s:
+    s.type('up\r')
+    s.wait_for('up\r\nup\r\n')
+    s.type('\x03')
+    status = s.wait()
+    report('^C interrupts the program, and the tool reports it',
+           status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 130, str(status) + s.text)
+
+with Session('/bin/cat') as s:
+    s.type('up\r')
+    s.wait_for('up\r\nup\r\n')
+    s.type('\x1a')
+    status = s.wait(os.WUNTRACED)
+    report('^Z stops the tool', status is not None and os.WIFSTOPPED(status), str(status))
+    if status is not None and os.WIFSTOPPED(status):
+        os.kill(s.pid, signal.SIGCONT)
+        s.type('again\r')
+        report('and the program goes on with it', s.wait_for('again\r\nagain\r\n'), s.text)
+        s.type('\x04')
+        s.wait()
+    else:
+        report('and the program goes on with it', False, 'it was not stopped')
+
+with Session('/bin/sh', '-c', 'stty size; read x; stty size', rows=31, columns=97) as s:
+    report("the window's size", s.wait_for('31 97'), s.text)
+    s.resize(11, 55)
+    s.type('\r')
+    report('and its change', s.wait_for('11 55'), s.text)
+    s.wait()
+
+with Session('/bin/sh', '-c', 'echo up; read x; stty raw -echo; echo raw; kill -KILL $$') as s:
+    s.wait_for('up')
+    before = s.settings()
+    s.type('\r')
+    s.wait_for('raw')
+    s.wait()
+    report('a killed program leaves the terminal as it was', s.settings() == before)
+
+print(f'1..{count}')
+sys.exit(failed != 0)
