@@ -20,9 +20,14 @@ empty 'lib/ knows no library OS' "$(grep -rnE '#include.*libos/' lib || true)"
 empty 'the monitor does not include the public calls' "$(grep -rnE '#include.*"(\.\./)?api/' lib/monitor || true)"
 empty 'nothing of pico ends its host: no exit, no abort' \
 	"$(grep -rnE '(^|[^_a-z.>])(exit|abort|_exit) *\(' lib/api lib/monitor --include='*.c' || true)"
+# A longer one says why near its top: "Longer than 800 lines: ...". Tests are
+# lists of cases and may be twice as long.
 # shellcheck disable=SC2086
-empty 'no source file is longer than 800 lines' \
-	"$(wc -l $sources | awk '$2 != "total" && $1 > 800 { print $2 ": " $1 }')"
+empty 'no source file is longer than 800 lines without a reason' \
+	"$(wc -l $sources | awk '$2 != "total" && $1 > ($2 ~ /^tests/ ? 1600 : 800) { print $2, $1 }' |
+		while read -r f lines; do
+			head -n 20 "$f" | grep -q 'Longer than 800 lines:' || echo "$f: $lines"
+		done)"
 sed -n '/^```c$/,/^```$/p' README.md | sed '1d;$d' >"$tap_tmp/readme"
 sed -n '/^#include/,$p' examples/hello.c >"$tap_tmp/hello"
 check 'the example in the README is examples/hello.c' diff -u "$tap_tmp/hello" "$tap_tmp/readme"
