@@ -72,7 +72,8 @@ static int step(struct path *at, const char *name, size_t size, u32 mode)
 		lk.path = (struct path){ 0 };
 	}
 	lookup_end(&lk);
-	if (err != -ENOENT || !mode) return err;
+	/* EACCES: the host has the name and does not show it (its own /proc). */
+	if ((err != -ENOENT && err != -EACCES) || !mode) return err;
 	struct dentry *stale = dentry_cached(at->dentry, name, size);
 	if (stale) {
 		dentry_drop(stale, 0);

@@ -432,10 +432,21 @@ int vfs_rename(int olddir, const char *oldname, int newdir, const char *newname,
 
 int vfs_pin_child(struct path *dirp, const char *name, size_t size, u32 mode, struct dentry **out)
 {
-	struct inode *dir = dirp->dentry->inode;
-	struct inode *i = tmpfs_inode(NULL, mode, 0);
+	struct inode *dir = dirp->dentry->inode, *i;
 	struct dentry *d;
 
+	if (dir->ops == &tmpfs_inode_ops) { /* all its entries are in memory */
+		d = dentry_alloc(dirp->dentry, name, size);
+		if (!d) return -ENOMEM;
+		lock(&dir->lock);
+		int err = dir->ops->create(dir, d, mode, 0);
+		if (!err) dentry_publish(d);
+		unlock(&dir->lock);
+		if (err) dentry_put(d);
+		*out = d;
+		return err;
+	}
+	i = tmpfs_inode(NULL, mode, 0);
 	if (!i) return -ENOMEM;
 	d = dentry_alloc(dirp->dentry, name, size);
 	if (!d) {
