@@ -14,11 +14,14 @@
 #define HWCAP2_FSGSBASE 2
 #define PLATFORM "x86_64"
 
+/* Under a hypervisor each cpuid costs more than the rest of this file. */
 static u32 cpu_features(void)
 {
-	u32 a = 1, b, c = 0, d;
-	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return d;
+	static __percpu_process u32 features;
+	u32 a = 1, b, c = 0;
+	if (!features)
+		__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(features));
+	return features;
 }
 
 static void aux(struct mm *mm, u64 type, u64 value)
