@@ -37,34 +37,41 @@ static bool grow_stack(struct mm *mm, struct vma *v, u64 addr)
 	return true;
 }
 
+/* The mapping allows the access: another thread made it so meanwhile, or the
+ * object behind it ends before this page. Trying says which; under the lock,
+ * so that what is tried is what the vma says. */
+static bool try_again(const struct vma *v, u64 addr, u32 want)
+{
+	u64 word_at = addr & ~3ull;
+	u32 word;
+	if (want == VMA_WRITE)
+		return user_or_u32(word_at, 0, &word) == 0;
+	if (want == VMA_EXEC && host_protect(addr & PAGE_MASK, PAGE_SIZE, v->flags) < 0)
+		return false;
+	return user_load_u32(word_at, &word) == 0;
+}
+
 int mm_fault(struct mm *mm, u64 addr, u32 error, int *code)
 {
 	u32 want = error & FAULT_FETCH ? VMA_EXEC : error & FAULT_WRITE ? VMA_WRITE : VMA_ACCESS;
-	u32 word, flags = 0;
-	bool mapped, grown = false;
+	int signo = SIG_SEGV;
 
 	lock(&mm->lock);
 	struct vma *v = vma_find(mm, addr);
-	mapped = v && v->start <= addr;
-	if (mapped)
-		flags = v->flags;
-	else if (v && (v->flags & VMA_STACK))
-		grown = grow_stack(mm, v, addr);
-	/* The mapping allows it: another thread made it so meanwhile, or the
-	 * object behind it ends before this page. Try again what can be tried. */
-	bool fetch_ok = mapped && (flags & want) && want == VMA_EXEC && host_protect(addr & PAGE_MASK, PAGE_SIZE, flags) >= 0;
+	if (!v || v->start > addr) {
+		*code = MAP_ERROR;
+		if (v && (v->flags & VMA_STACK) && grow_stack(mm, v, addr))
+			signo = 0;
+	} else if (!(v->flags & want)) {
+		*code = ACCESS_ERROR;
+	} else if (try_again(v, addr, want)) {
+		signo = 0;
+	} else {
+		signo = SIG_BUS;
+		*code = ADDRESS_ERROR;
+	}
 	unlock(&mm->lock);
-	if (grown)
-		return 0;
-	*code = mapped ? ACCESS_ERROR : MAP_ERROR;
-	if (!mapped || !(flags & want))
-		return SIG_SEGV;
-	if (fetch_ok && user_load_u32(addr & ~3ull, &word) == 0)
-		return 0;
-	if (want != VMA_EXEC && (want == VMA_WRITE ? user_or_u32(addr & ~3ull, 0, &word) : user_load_u32(addr & ~3ull, &word)) == 0)
-		return 0;
-	*code = ADDRESS_ERROR;
-	return SIG_BUS;
+	return signo;
 }
 
 /* One stretch inside one vma. mm->lock held. */
