@@ -3,7 +3,7 @@
 # Unit tests of the library, with Criterion.
 
 # Parts of the Linux library OS that run in an ordinary process.
-criterion_tests += tests/unit/test_lx_kmalloc tests/unit/test_lx_mmap tests/unit/test_lx_string tests/unit/test_lx_vma
+criterion_tests += tests/unit/test_lx_elf tests/unit/test_lx_kmalloc tests/unit/test_lx_mmap tests/unit/test_lx_string tests/unit/test_lx_vma
 EXTRA_DIST += tests/unit/lx_host.h
 
 # The helper, seen from a host.
