@@ -154,7 +154,11 @@ int host_open(struct inode *i, struct file *f)
 	if (h->no_exec) access &= ~(u32)PICO_ACCESS_EXECUTE;
 	struct hhandle *open = handle_find(i, access);
 	if (open) return opened(f, open);
-	int n = f->path.dentry->flags & DENTRY_DEAD ? host_uri_of(i, "file:", uri) : host_uri(f->path.dentry, "file:", uri);
+	int n = f->path.dentry->flags & (DENTRY_DEAD | DENTRY_NAMELESS) ? host_uri_of(i, "file:", uri) : host_uri(f->path.dentry, "file:", uri);
+	if (n == -ENOENT) { /* it has no name any more, but somebody has it open */
+		open = handle_find(i, access & ~(u32)PICO_ACCESS_EXECUTE);
+		return open ? opened(f, open) : n;
+	}
 	if (n < 0) return n;
 	s64 r = host_stream_open(h, uri, (u64)n, &access, 0, 0, &a);
 	if (r < 0) return r == -ELOOP ? -ESTALE : (int)r;
