@@ -34,7 +34,7 @@ static int show_version(struct pseudo *p, struct seq *s)
 static int show_meminfo(struct pseudo *p, struct seq *s)
 {
 	u64 total = K->memory_limit ? K->memory_limit : K->phys_memory, used = K->host->memory_used, shared = mem_used();
-	u64 left = used < total ? total - used : 0;
+	u64 left = used + shared < total ? total - used - shared : 0;
 	const struct { const char *name; u64 bytes; } lines[] = {
 		{ "MemTotal", total }, { "MemFree", left }, { "MemAvailable", left }, { "Buffers", 0 }, { "Cached", shared },
 		{ "SwapCached", 0 }, { "Active", used }, { "Inactive", 0 }, { "Active(anon)", used }, { "Inactive(anon)", 0 },

@@ -85,7 +85,16 @@ static void brand(char name[49])
 	memmove(name, p, strlen(p) + 1);
 }
 
-/* In kHz: the base frequency leaf, the TSC's, or what the brand says; 0: not told. */
+/* What the time-stamp counter did since boot, in kHz. */
+static u32 measured(void)
+{
+	u64 ns = now_mono() - IPC->boot_tsc_at, clocks = __builtin_ia32_rdtsc() - IPC->boot_tsc;
+
+	/* After a restore on another machine the two do not fit. */
+	return ns < 1000000 || clocks / 20 > ns || clocks < ns / 20 ? 0 : (u32)(clocks / (ns / 1000000));
+}
+
+/* In kHz: the base frequency leaf, the TSC's, what the brand says, or measured. */
 static u32 frequency(const char *name)
 {
 	struct regs r;
@@ -97,7 +106,7 @@ static u32 frequency(const char *name)
 	if (cpuid(0, 0).a >= 0x15 && (r = cpuid(0x15, 0)).a && r.b && r.c)
 		return (u32)((u64)r.c * r.b / r.a / 1000);
 	if (!at)
-		return 0;
+		return measured();
 	for (at++; *at == ' '; at++)
 		;
 	for (; *at >= '0' && *at <= '9'; at++)

@@ -22,6 +22,8 @@ void ipc_init(void)
 		list_init(&s->unix_names[i]);
 	list_init(&s->unix_all);
 	Dk(RandomBitsRead)(s->boot_uuid, sizeof(s->boot_uuid));
+	s->boot_tsc = __builtin_ia32_rdtsc();
+	s->boot_tsc_at = now_mono();
 	K->ipc = s;
 }
 

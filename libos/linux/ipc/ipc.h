@@ -33,6 +33,7 @@ struct console;
 struct ipc { /* K->ipc */
 	u64 next_ino;
 	u64 boot_uuid[2];
+	u64 boot_tsc, boot_tsc_at; /* the time-stamp counter at a time: how fast it runs */
 	struct lock page_lock; u32 page_count; void *pages[64]; /* pages of pipes, kept for the next pipe */
 	u32 pipe_max_size; /* bytes: /proc/sys/fs/pipe-max-size */
 	struct lock epoll_lock; /* which epoll watches which file; epoll graph */
@@ -43,7 +44,6 @@ struct ipc { /* K->ipc */
 	struct list unix_all;
 	u32 unix_autobind, unix_in_flight, somaxconn, max_dgram_qlen;
 	struct console *console;
-	u32 random_calls_unused;
 };
 #define IPC ((struct ipc *)K->ipc)
 

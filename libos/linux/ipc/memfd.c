@@ -7,6 +7,7 @@
 #include <linux/memfd.h>
 
 #include "ipc.h"
+#include "linux/lx/mm.h"
 
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 8u
@@ -73,33 +74,70 @@ SYSCALL(memfd_create)
 	return err ? err : fd_install(f, flags & MFD_CLOEXEC ? O_CLOEXEC : 0, 0);
 }
 
+/* Does any process map the file so that it may write through the mapping? */
+static bool mapped_for_writing(const struct inode *i)
+{
+	bool found = false;
+	u32 pid = 0;
+
+	for (;;) {
+		struct task *t = NULL;
+		struct vma v;
+		u64 at = 0;
+
+		lock(&K->tree_lock);
+		while (pid < ARRAY_SIZE(K->pid_table) && !((t = K->pid_table[pid]) && t->process && t->process->pid == pid && t->mm))
+			pid++;
+		if (pid < ARRAY_SIZE(K->pid_table))
+			ref_get(&t->ref);
+		else
+			t = NULL;
+		unlock(&K->tree_lock);
+		if (!t || found)
+			return found;
+		while (!found && t->mm && mm_next_vma(t->mm, at, &v)) {
+			found = v.file && v.file->inode == i && v.flags & VMA_SHARED && v.flags & VMA_MAYWRITE;
+			at = v.end;
+			if (v.file)
+				file_put(v.file);
+		}
+		task_put(t);
+		pid++;
+	}
+}
+
 static long add_seals(struct file *f, u32 seals)
 {
 	struct inode *i = f->inode;
+	u32 before;
 	long err = 0;
 
-	if (!(f->mode_bits & FMODE_WRITE))
-		return -EPERM;
 	if (seals & ~(u32)SEALS_ALL)
 		return -EINVAL;
 	lock(&i->lock);
-	if (i->seals & F_SEAL_SEAL)
+	before = i->seals;
+	if (before & F_SEAL_SEAL)
 		err = -EPERM;
-	else if (seals & F_SEAL_WRITE && !(i->seals & F_SEAL_WRITE) && i->writable_maps)
-		err = -EBUSY;
-	else
+	if (seals & F_SEAL_EXEC && i->mode & 0111)
+		seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
+	if (!err)
 		i->seals |= seals;
-	if (!err && seals & F_SEAL_EXEC && i->mode & 0111)
-		i->seals |= F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_FUTURE_WRITE;
 	unlock(&i->lock);
-	return err;
+	if (err || !(seals & F_SEAL_WRITE) || before & F_SEAL_WRITE || !mapped_for_writing(i))
+		return err;
+	lock(&i->lock); /* nobody maps it anew under the seal, but some do already */
+	i->seals = before;
+	unlock(&i->lock);
+	return -EBUSY;
 }
 
 long memfd_fcntl(struct file *f, u32 cmd, u64 arg)
 {
+	bool add = cmd == F_LINUX_SPECIFIC_BASE + 9; /* F_ADD_SEALS; else F_GET_SEALS */
+
+	if (add && !(f->mode_bits & FMODE_WRITE))
+		return -EPERM;
 	if (!f->inode || !f->inode->sealable)
 		return -EINVAL;
-	if (cmd == F_LINUX_SPECIFIC_BASE + 10) /* F_GET_SEALS */
-		return (long)f->inode->seals;
-	return add_seals(f, (u32)arg);
+	return add ? add_seals(f, (u32)arg) : (long)f->inode->seals;
 }

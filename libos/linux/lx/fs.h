@@ -178,7 +178,6 @@ struct inode {
 	void *xattrs; /* fs/xattr.c: kept in memory */
 	u32 seals; /* F_SEAL_ of memfd: write, truncate, fallocate and mmap of tmpfs respect them */
 	u32 sealable; /* 1: F_ADD_SEALS works */
-	u32 writable_maps; /* shared mappings that may be written: while there are, F_SEAL_WRITE is -EBUSY */
 	char *anon_name; /* memfd's; inode_ipc_release frees it */
 };
 struct inode *inode_alloc(const struct inode_ops *ops, u32 mode);

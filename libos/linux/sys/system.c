@@ -62,11 +62,12 @@ _Static_assert(sizeof(struct lx_sysinfo) == 112, "");
 
 SYSCALL(sysinfo)
 {
-	const u64 total = K->memory_limit ? K->memory_limit : K->phys_memory, used = K->host->memory_used;
+	const u64 total = K->memory_limit ? K->memory_limit : K->phys_memory, used = K->host->memory_used + mem_used();
 	const struct lx_sysinfo s = {
 		.uptime = (s64)(now_mono() / NSEC_PER_SEC),
 		.total = total,
 		.free = used < total ? total - used : 0,
+		.shared = mem_used(),
 		.processes = (u16)MIN(K->task_count, 65535u),
 		.unit = 1,
 	};
