@@ -130,7 +130,7 @@ int main(int argc, char **argv)
 		return perror("/tmp/pico-bench"), 1;
 	const char *const prefix_pico[] = { pico, "run", "--mount", "/tmp/pico-bench", "--mount", "/usr", "--mount", "/bin", "--mount", "/lib",
 		"--mount", "/lib64", "--mount", "/etc", "--", NULL };
-	const char *const prefix_bwrap[] = { "/usr/bin/bwrap", "--unshare-all", "--ro-bind", "/", "/", "--", NULL };
+	const char *const prefix_bwrap[] = { "/usr/bin/bwrap", "--unshare-all", "--dev-bind", "/", "/", "--", NULL };
 	bool bwrap = access(prefix_bwrap[0], X_OK) == 0;
 
 	if (!json)
