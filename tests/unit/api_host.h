@@ -19,8 +19,8 @@
 
 static inline const char *built(const char *name)
 {
-	static char paths[4][4096];
-	static int next;
+	static __thread char paths[4][4096];
+	static __thread int next;
 	const char *builddir = getenv("builddir");
 	char *path = paths[next++ % 4];
 
