@@ -337,6 +337,9 @@ Test(lx_mmap, places)
 	cr_assert_eq(a, (s64)(mm->mmap_base - 10 * PAGE_SIZE));
 	cr_assert_eq(b, a - (s64)(10 * PAGE_SIZE)); /* top down, and one vma in the end */
 	cr_assert_eq(mm->vma_count, 1);
+	s64 h = mm_map(mm, 0, HUGE_PAGE, 3, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+	s64 g = mm_map(mm, 0, 2 * HUGE_PAGE, 3, MAP_PRIVATE | MAP_ANONYMOUS, NULL, 0);
+	cr_assert(h % (s64)HUGE_PAGE == 0 && g == h - 2 * (s64)HUGE_PAGE);
 	cr_assert_eq(mm_map(mm, 0, PAGE_SIZE, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0), -EPERM);
 	cr_assert_eq(mm_map(mm, PICO_GUEST_END, PAGE_SIZE, 3, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, NULL, 0), -ENOMEM);
 	limits[RLIMIT_AS_] = mm->total_vm;

@@ -12,6 +12,7 @@
 #define RLIMIT_DATA_ 2
 #define RLIMIT_MEMLOCK_ 8
 #define RLIMIT_AS_ 9
+#define HUGE_PAGE (2ull << 20)
 #define LOW_2G 0x40000000ull /* MAP_32BIT: [1 GiB, 2 GiB) as Linux */
 #define POPULATE_FLAGS (MAP_POPULATE | MAP_NONBLOCK) /* with MAP_NONBLOCK nothing is populated */
 #define LEGACY_FLAGS (MAP_SHARED | MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_DENYWRITE | MAP_EXECUTABLE | \
@@ -60,6 +61,18 @@ u64 mm_find_area(struct mm *mm, u64 hint, u64 size, u32 map_flags)
 	}
 	u64 a = vma_gap_down(mm, size, PICO_GUEST_BASE, mm->mmap_base);
 	return a ? a : vma_gap_up(mm, size, mm->mmap_base, PICO_GUEST_END);
+}
+
+/* Anonymous memory in multiples of a huge page gets aligned to one, as since
+ * Linux 6.7: otherwise its ends could never be huge. */
+static u64 anonymous_area(struct mm *mm, u64 hint, u64 size, u32 map_flags)
+{
+	if (!hint && !(size & (HUGE_PAGE - 1)) && !(map_flags & MAP_32BIT)) {
+		u64 a = vma_gap_down(mm, size + HUGE_PAGE - PAGE_SIZE, PICO_GUEST_BASE, mm->mmap_base);
+		if (a)
+			return ALIGN_UP(a, HUGE_PAGE);
+	}
+	return mm_find_area(mm, hint, size, map_flags);
 }
 
 static s64 fixed_area(struct mm *mm, u64 addr, u64 size, u32 flags)
@@ -181,8 +194,11 @@ s64 mm_map_locked(struct mm *mm, u64 addr, u64 size, u32 prot, u32 flags, struct
 		s64 a = fixed_area(mm, addr, size, flags & MAP_FIXED_NOREPLACE ? MAP_FIXED_NOREPLACE : 0);
 		if (a < 0)
 			return a;
-	} else if (!(addr = mm_find_area(mm, addr & PAGE_MASK, size, flags))) {
-		return -ENOMEM;
+	} else {
+		addr &= PAGE_MASK;
+		addr = file ? mm_find_area(mm, addr, size, flags) : anonymous_area(mm, addr, size, flags);
+		if (!addr)
+			return -ENOMEM;
 	}
 	u32 vma_flags = flags_of(mm, prot, flags);
 	if ((vma_flags & VMA_LOCKED) && !mm_can_lock(mm, size, &r))
