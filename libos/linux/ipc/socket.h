@@ -108,7 +108,7 @@ void unix_put(struct unix_sock *s);
 static inline struct unix_sock *unix_get(struct unix_sock *s) { ref_get(&s->ref); return s; }
 void unix_address_put(struct unix_address *a);
 struct ucred ucred_current(void);
-/* Whom an address names; a reference; ERR_PTR. type 0: any. */
+/* Whom an address names; a reference; ERR_PTR. */
 struct unix_sock *unix_find(const struct sockaddr *a, u32 size, u32 type);
 int unix_autobind(struct unix_sock *s);
 struct unix_sock *unix_peer(struct unix_sock *s); /* reference or NULL */

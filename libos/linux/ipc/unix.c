@@ -225,6 +225,7 @@ static int address_check(struct sockaddr *out, const struct sockaddr *a, u32 siz
 	return (int)(PATH_AT + strlen((const char *)out->data) + 1);
 }
 
+/* Abstract names are apart by type, as on Linux. */
 static struct unix_sock *find_abstract(const struct sockaddr *a, u32 size, u32 type)
 {
 	u32 hash = (u32)hash_bytes(a, size) % UNIX_HASH;
@@ -232,7 +233,7 @@ static struct unix_sock *find_abstract(const struct sockaddr *a, u32 size, u32 t
 	list_for_each(pos, &IPC->unix_names[hash]) {
 		struct unix_sock *s = list_entry(pos, struct unix_sock, name_node);
 
-		if (s->address->size == size && !memcmp(&s->address->name, a, size) && (!type || s->type == type))
+		if (s->address->size == size && !memcmp(&s->address->name, a, size) && s->type == type)
 			return s;
 	}
 	return NULL;
@@ -280,7 +281,7 @@ struct unix_sock *unix_find(const struct sockaddr *a, u32 size, u32 type)
 	if (s)
 		unix_get(s);
 	else
-		s = ERR_PTR(find_abstract(&name, (u32)n, 0) ? -EPROTOTYPE : -ECONNREFUSED);
+		s = ERR_PTR(-ECONNREFUSED);
 	unlock(&IPC->unix_lock);
 	return s;
 }
@@ -295,7 +296,7 @@ static int bind_abstract(struct unix_sock *s, const struct sockaddr *name, u32 s
 	lock(&IPC->unix_lock);
 	if (s->address)
 		err = -EINVAL;
-	else if (find_abstract(name, size, 0))
+	else if (find_abstract(name, size, s->type))
 		err = -EADDRINUSE;
 	if (!err) {
 		s->address = a;
@@ -353,6 +354,17 @@ int unix_autobind(struct unix_sock *s)
 	return s->address ? 0 : -ENOSPC;
 }
 
+/* Linux makes the name first and finds out later that the socket has one. */
+static bool path_taken(const char *name)
+{
+	struct path path;
+
+	if (path_lookup(AT_FDCWD_, name, 0, &path))
+		return false;
+	path_put(&path);
+	return true;
+}
+
 static int unix_bind(struct file *f, const struct sockaddr *a, u32 size)
 {
 	struct unix_sock *s = unix_of(f);
@@ -364,6 +376,8 @@ static int unix_bind(struct file *f, const struct sockaddr *a, u32 size)
 	n = address_check(&name, a, size);
 	if (n < 0)
 		return n;
+	if (s->address && name.data[0])
+		return path_taken((const char *)name.data) ? -EADDRINUSE : -EINVAL;
 	if (s->address)
 		return -EINVAL;
 	return name.data[0] ? bind_path(s, &name, (u32)n) : bind_abstract(s, &name, (u32)n);
