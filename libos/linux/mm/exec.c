@@ -261,11 +261,14 @@ static int open_images(struct program *p)
 	if (r < 0 || !p->image.interpreter)
 		return r;
 	struct file *f = file_open_exec(p->image.interpreter);
-	if (IS_ERR(f))
-		return (int)PTR_ERR(f);
-	r = elf_open(f, &p->interpreter);
-	file_put(f);
-	return r == -ENOEXEC ? -ELIBBAD : r;
+	r = IS_ERR(f) ? (int)PTR_ERR(f) : elf_open(f, &p->interpreter);
+	if (!IS_ERR(f))
+		file_put(f);
+	if (r == -ENOEXEC)
+		r = -ELIBBAD;
+	if (r < 0 && !current->mm) /* the first program: its user sees a plain error and looks at the wrong file */
+		printk("%s: interpreter %s: error %d", p->path, p->image.interpreter, -r);
+	return r;
 }
 
 static int prepare(struct program *p)
