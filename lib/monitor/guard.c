@@ -356,6 +356,10 @@ void pico__guard_forget(struct pico *p)
 {
 	if (p->helper)
 		pico__helper_put(p->helper); /* knows whose it is */
+	if (p->owner != getpid()) {
+		pico__streams_abandon(p->streams);
+		p->streams = NULL;
+	}
 	pico__instance_free(p);
 }
 

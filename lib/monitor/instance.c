@@ -373,8 +373,10 @@ void pico__instance_event(struct pico *p)
 	eventfd_write(p->event_fd, 1);
 }
 
+/* Streams first: whoever saw the end finds pipes closed, the terminal as it was. */
 static void end(struct pico *p)
 {
+	pico__streams_stop(p->streams);
 	p->ended = true;
 	pico__exit_later(p);
 	pico__instance_event(p);

@@ -31,7 +31,7 @@ static uint64_t file_pages(int fd)
 
 static uint64_t sum_memory(const struct pico *p, bool exact, bool *known)
 {
-	uint64_t sum = file_pages(p->segment_fd) + file_pages(p->mailbox_fd), one;
+	uint64_t sum = pico__streams_memory(p->streams) + file_pages(p->mailbox_fd), one;
 
 	*known = true;
 	for (const struct pico__process *q = p->processes; q; q = q->next) {

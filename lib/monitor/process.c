@@ -366,6 +366,23 @@ static void order_failed(struct pico *p, int64_t error)
 		pico__process_forget(p, q);
 }
 
+/* What no request asked for: the shared segment. The seed's table is the one
+ * that all picoprocesses will have. */
+static bool grant_pending(struct pico *p, uint64_t id)
+{
+	PICO__FREE struct pico__call *c = malloc(sizeof(*c));
+	int count = -1, rc = 0;
+
+	while (c && rc == 0 && (count = pico__streams_pending(p->streams, c)) > 0)
+		for (int i = 0; i < count; i++) {
+			if (rc == 0)
+				rc = pico__notify_grant(p->listener, id, c->grant[i].fd, c->grant[i].number);
+			if (c->grant_own[i])
+				pico__close(c->grant[i].fd);
+		}
+	return c && rc == 0 && count == 0;
+}
+
 void pico__process_seed_wait(struct pico *p, const struct seccomp_notif *n)
 {
 	int64_t result = (int64_t)n->data.args[1];
@@ -378,8 +395,8 @@ void pico__process_seed_wait(struct pico *p, const struct seccomp_notif *n)
 		pico__notify_answer(p->listener, n->id, -PICO_EPERM);
 		return;
 	}
-	if (!p->segment_granted && pico__notify_grant(p->listener, n->id, p->segment_fd, (int)PICO_HANDLE_PAYLOAD(p->segment_handle)) == 0)
-		p->segment_granted = true;
+	if (!p->segment_granted)
+		p->segment_granted = grant_pending(p, n->id);
 	if (!p->segment_granted)
 		pico__instance_die_locked(p, PICO_CAUSE_START_FAILED, "the shared segment could not be granted");
 	if (p->ordered && result < 0 && result >= -PICO_ERRNO_MAX)

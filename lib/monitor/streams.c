@@ -90,6 +90,16 @@ void pico__streams_destroy(struct pico__streams *s)
 	free(s);
 }
 
+void pico__streams_abandon(struct pico__streams *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_init(&s->lock, NULL);
+	for (int i = 0; i < 3; i++)
+		s->console[i].changed = false;
+	pico__streams_destroy(s);
+}
+
 int pico__streams_mount(struct pico__streams *s, const struct pico__mount *m, uint32_t *type_out, char *why, size_t why_size)
 {
 	return pico__policy_add(&s->policy, m->host, m->guest, m->read_only, type_out, why, why_size);

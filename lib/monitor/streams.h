@@ -58,6 +58,9 @@ int pico__streams_create(struct pico__streams **out, uint32_t handle_limit, uint
  * Operations that still run end as they will; later ones find no handle. */
 void pico__streams_stop(struct pico__streams *s);
 void pico__streams_destroy(struct pico__streams *s); /* closes everything the monitor side holds; no operation runs any more */
+/* The same in the child of a host's fork: terminals stay as the parent's guest
+ * has them, and the lock's holder may not exist here. */
+void pico__streams_abandon(struct pico__streams *s);
 /* Opens the host side at once (O_PATH), so later changes of the host's path do
  * not matter. -PICO_EEXIST: the guest path has a mount already. *type_out
  * tells PICO_STREAM_DIRECTORY or PICO_STREAM_FILE; *why names the trouble. */
