@@ -188,7 +188,8 @@ struct pico_exit {
 
 /* One line of the library OS or of libpico: no newline, control characters
  * escaped as \xNN, at most a few thousand lines a second (what is left out is
- * counted in a line of its own). One call at a time an instance. */
+ * counted in a line of its own). One call at a time an instance, in order; the
+ * last ones may come after pico_wait() has returned, never after pico_destroy(). */
 typedef void (*pico_log_fn)(void *user, int level, const char *line);
 /* Called once, when a started instance has ended. */
 typedef void (*pico_exit_fn)(void *user, const struct pico_exit *exit);
@@ -217,8 +218,10 @@ struct pico_options {
 	uint32_t log_level; /* enum pico_log_level, the most detailed wanted */
 	uint32_t uid, gid; /* of the guest's program, in the guest's eyes. Default 0, 0 */
 	uint32_t umask; /* default 022 */
-	const char *libos; /* library OS image; NULL: libos-linux where libpico was installed */
-	const char *helper; /* helper program; NULL: pico-helper where libpico was installed */
+	/* NULL: libos-linux and pico-helper in the directory the environment's
+	 * PICO_LIBEXECDIR names (not in set-id programs), else where they were installed. */
+	const char *libos; /* library OS image */
+	const char *helper; /* helper program; one serves all instances at a time */
 	const struct pico_app_stream *apps;
 	size_t app_count; /* at most 64 */
 };

@@ -93,6 +93,8 @@ bool pico__notify_valid(int listener, uint64_t id)
 	return rc == 0;
 }
 
+/* The asker is gone, or a signal took it out of its request (kernels without
+ * WAIT_KILLABLE_RECV): EINTR, so that the request runs anew if it comes again. */
 int pico__notify_grant(int listener, uint64_t id, int fd, int number)
 {
 	struct seccomp_notif_addfd grant = {
@@ -103,8 +105,11 @@ int pico__notify_grant(int listener, uint64_t id, int fd, int number)
 	};
 
 	while (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &grant) < 0)
-		if (errno != EINTR)
-			/* EBADF: the number is beyond the asker's RLIMIT_NOFILE */
-			return errno == EBADF || errno == EMFILE ? -PICO_EMFILE : pico__error(errno);
+		if (errno == EBADF || errno == EMFILE) /* beyond the asker's RLIMIT_NOFILE */
+			return -PICO_EMFILE;
+		else if (errno == ENOENT)
+			return -PICO_EINTR;
+		else if (errno != EINTR)
+			return pico__error(errno);
 	return 0;
 }

@@ -303,7 +303,7 @@ static int64_t settle(struct pico__job *job, uint64_t id, int64_t result)
 
 	if (rc < 0 && result >= 0) {
 		take_back(job, result);
-		return rc == -PICO_EMFILE ? rc : -PICO_ENOMEM;
+		return rc == -PICO_EMFILE || rc == -PICO_EINTR ? rc : -PICO_ENOMEM;
 	}
 	if (result >= 0)
 		copy_out(job);
