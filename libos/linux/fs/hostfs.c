@@ -274,6 +274,8 @@ static int hostfs_revalidate(struct dentry *d, bool last)
 	if (same) {
 		if (i) host_refresh(i, &a);
 		host_validated(h, d);
+	} else if (i) {
+		handles_close_idle(i); /* deleted on the host: give its space back */
 	}
 	r = same;
 out:

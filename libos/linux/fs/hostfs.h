@@ -15,7 +15,7 @@
 #define HOST_TTL NSEC_PER_SEC
 #define HOST_GRACE 20000ull /* ns: shorter than any message from the host takes to arrive */
 #define HOST_HASH 1024u
-#define HOST_IDLE_MAX 64u /* open handles of read-only mounts kept for the next open */
+#define HOST_IDLE_MAX 64u /* handles for reading kept for the next open */
 
 struct hostfs {
 	struct lock lock; /* the hash */

@@ -70,7 +70,8 @@ void handle_put(struct hhandle *h)
 	list_init(&dead);
 	lock(&v->host_lock);
 	if (!--h->users) {
-		if (hostfs_of(i)->read_only && i->nlink) {
+		/* One that writes would keep the host from executing the file. */
+		if (!(h->access & (PICO_ACCESS_WRITE | PICO_ACCESS_APPEND)) && i->nlink) {
 			list_add_tail(&v->host_idle, &h->idle);
 			v->host_idle_count++;
 			if (v->host_idle_count > HOST_IDLE_MAX) h = list_entry(v->host_idle.next, struct hhandle, idle);

@@ -208,6 +208,7 @@ extern const struct file_ops tmpfs_file_ops, tmpfs_dir_ops;
 s64 tmpfs_read(struct file *f, const struct iobuf *b, u64 pos);
 s64 tmpfs_write(struct file *f, const struct iobuf *b, u64 pos);
 s64 tmpfs_seek(struct file *f, s64 offset, int whence);
+bool tmpfs_grown(struct file *f, u64 offset);
 int tmpfs_mmap(struct file *f, u64 addr, u64 size, u32 vma_flags, u64 offset);
 int tmpfs_fallocate(struct file *f, u32 mode, u64 offset, u64 size);
 int tmpfs_resize(struct inode *i, u64 size); /* inode lock held */

@@ -436,7 +436,7 @@ const struct file_ops tmpfs_dir_ops = {
 	.seekable = true,
 };
 const struct file_ops tmpfs_file_ops = {
-	.read = tmpfs_read, .write = tmpfs_write, .seek = tmpfs_seek, .mmap = tmpfs_mmap, .fsync = nothing_to_sync,
+	.read = tmpfs_read, .write = tmpfs_write, .seek = tmpfs_seek, .mmap = tmpfs_mmap, .grown = tmpfs_grown, .fsync = nothing_to_sync,
 	.release = tmpfs_file_release, .fallocate = tmpfs_fallocate, .seekable = true,
 	.gather = true,
 };

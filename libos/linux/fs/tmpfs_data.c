@@ -312,7 +312,9 @@ s64 tmpfs_write(struct file *f, const struct iobuf *b, u64 pos)
 	lock(&i->lock);
 	if (b->flags & IOBUF_APPEND) pos = i->size;
 	if (size > (u64)INT64_MAX - pos) size = (u64)INT64_MAX - pos;
-	if (i->seals & F_SEAL_WRITES || (i->seals & F_SEAL_GROWTH && pos + size > i->size)) {
+	if (i->seals & F_SEAL_GROWTH && pos + size > i->size) /* page by page: what comes before is written */
+		size = ALIGN_DOWN(i->size, PAGE_SIZE) > pos ? ALIGN_DOWN(i->size, PAGE_SIZE) - pos : 0;
+	if (i->seals & F_SEAL_WRITES || !size) {
 		err = -EPERM;
 		goto out;
 	}
@@ -405,17 +407,22 @@ int tmpfs_mmap(struct file *f, u64 addr, u64 size, u32 vma_flags, u64 offset)
 		if (e < 0) err = (int)e;
 		page += pages;
 	}
-	/* Beyond the end there is nothing to touch; mm_fault() asks again when
-	 * the file has grown, or says SIGBUS. */
+	/* Beyond the end a touch is SIGBUS; mm_fault() asks whether the file has
+	 * grown meanwhile. */
 	if (!err && page < first + count) {
 		void *a = (void *)(addr + ((page - first) << PAGE_SHIFT));
-		s64 e = Dk(VirtualMemoryAllocate)(&a, (first + count - page) << PAGE_SHIFT, PICO_VM_RESERVE | PICO_VM_FIXED, PICO_PROT_NONE, NULL, 0);
+		s64 e = Dk(StreamMap)(K->segment_handle, &a, prot, page_segment_end(), (first + count - page) << PAGE_SHIFT, flags);
 		if (e < 0) err = (int)e;
 	}
 out:
 	unlock(&i->lock);
 	if (!err) touch_atime(f);
 	return err;
+}
+
+bool tmpfs_grown(struct file *f, u64 offset)
+{
+	return offset < f->inode->size;
 }
 
 int tmpfs_fallocate(struct file *f, u32 mode, u64 offset, u64 size)

@@ -55,6 +55,9 @@ struct file_ops {
 	long (*ioctl)(struct file *f, u32 cmd, u64 arg);
 	/* Map [offset,offset+size) at the fixed address with VMA_ flags; NULL: -ENODEV. mm->lock held. */
 	int (*mmap)(struct file *f, u64 addr, u64 size, u32 vma_flags, u64 offset);
+	/* What was mapped beyond the end of a file answers with SIGBUS; files that map no further than they reach say
+	 * here that they reach this offset now, and mmap is called again from there. NULL: the host knows. */
+	bool (*grown)(struct file *f, u64 offset);
 	int (*readdir)(struct file *f, u64 pos, dir_emit_fn emit, void *ctx);
 	int (*fsync)(struct file *f, bool data_only);
 	int (*flush)(struct file *f); /* at each close of a descriptor */

@@ -51,6 +51,18 @@ static bool try_again(const struct vma *v, u64 addr, u32 want)
 	return user_load_u32(word_at, &word) == 0;
 }
 
+/* The file behind v has grown over this page since it was mapped. */
+static bool file_grown(struct vma *v, u64 addr)
+{
+	u64 start = addr & PAGE_MASK;
+	struct vma part = *v;
+	if (!v->file || !v->file->ops->grown || !v->file->ops->grown(v->file, v->offset + (start - v->start)))
+		return false;
+	part.start = start;
+	part.offset += start - v->start;
+	return host_map(&part, 0) >= 0;
+}
+
 int mm_fault(struct mm *mm, u64 addr, u32 error, int *code)
 {
 	u32 want = error & FAULT_FETCH ? VMA_EXEC : error & FAULT_WRITE ? VMA_WRITE : VMA_ACCESS;
@@ -64,7 +76,7 @@ int mm_fault(struct mm *mm, u64 addr, u32 error, int *code)
 			signo = 0;
 	} else if (!(v->flags & want)) {
 		*code = ACCESS_ERROR;
-	} else if (try_again(v, addr, want)) {
+	} else if (try_again(v, addr, want) || (file_grown(v, addr) && try_again(v, addr, want))) {
 		signo = 0;
 	} else {
 		signo = SIG_BUS;

@@ -7,6 +7,7 @@
  */
 #include "vma.h"
 #include <linux/capability.h>
+#include <linux/fcntl.h>
 #include <linux/mman.h>
 
 #define RLIMIT_DATA_ 2
@@ -119,6 +120,11 @@ static int check_file(struct file *file, u32 prot, u32 flags, u64 size, u64 offs
 		*vma_flags |= VMA_SHARED;
 		if (!(file->mode_bits & FMODE_WRITE))
 			*vma_flags &= ~VMA_MAYWRITE;
+		if (file->inode && (file->inode->seals & (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE))) {
+			if (prot & PROT_WRITE)
+				return -EPERM;
+			*vma_flags &= ~VMA_MAYWRITE;
+		}
 		break;
 	case MAP_PRIVATE:
 		break;

@@ -112,8 +112,18 @@ static void do_memory(struct task *t, const struct pico_exception *e)
 		fault_signal(t, e, signo, code, e->address);
 }
 
+/* Beyond the end of a file; it may have grown since it was mapped. */
 static void do_bus(struct task *t, const struct pico_exception *e)
 {
+	int code, signo = SIGBUS;
+
+	if (e->trap == TRAP_PF && e->code == LX_BUS_ADRERR) {
+		t->in_fault = 1;
+		signo = mm_fault(t->mm, e->address, e->error, &code);
+		t->in_fault = 0;
+	}
+	if (!signo)
+		return;
 	fault_signal(t, e, SIGBUS, e->code > 0 ? e->code : LX_BUS_ADRERR, e->code == LX_SI_KERNEL ? 0 : e->address);
 }
 
