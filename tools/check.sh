@@ -78,7 +78,8 @@ is 'environment' "$("$pico" run --env A=1 --env B=2 --env A=3 /bin/sh -c 'echo $
 is 'environment by name' "$(XYZZY=plugh "$pico" run --env XYZZY /bin/sh -c 'echo $XYZZY')" plugh
 is 'nothing else leaks in' "$(XYZZY=plugh "$pico" run /bin/sh -c 'echo "[$XYZZY]"')" '[]'
 is 'current directory' "$("$pico" run --cwd /usr/lib /bin/pwd)" /usr/lib
-is 'ids' "$("$pico" run --uid 12 --gid 34 /bin/sh -c 'id -u; id -g' | tr '\n' ' ')" '12 34 '
+is 'user id' "$("$pico" run --uid 12 --gid 34 /usr/bin/id -u)" 12
+is 'group id' "$("$pico" run --uid 12 --gid 34 /usr/bin/id -g)" 34
 is 'host name' "$("$pico" run --hostname grue /bin/uname -n)" grue
 status 'timeout' 124 "$pico" run --timeout 0.5 /bin/sleep 60
 is 'and it says so' "$(grep -c '^pico: ' "$tap_tmp/err")" 1
@@ -114,7 +115,7 @@ chmod 755 "$tap_tmp"
 forward()
 {
 	mkfifo "$tap_tmp/ready.$1"
-	"$pico" run /bin/sh -c "trap 'echo got $1; exit 9' $1; echo up; while :; do sleep 0.05; done" \
+	"$pico" run /bin/sh -c "trap 'echo got $1; exit 9' $1; echo up; while :; do :; done" \
 		>"$tap_tmp/ready.$1" 2>/dev/null </dev/null &
 	pid=$!
 	{

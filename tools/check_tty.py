@@ -105,20 +105,26 @@ with Session('/bin/cat') as s:
     else:
         report('and the program goes on with it', False, 'it was not stopped')
 
-with Session('/bin/sh', '-c', 'stty size; read x; stty size', rows=31, columns=97) as s:
-    report("the window's size", s.wait_for('31 97'), s.text)
-    s.resize(11, 55)
+with Session('/bin/sh', '-c', 'read x; exec stty size', rows=31, columns=97) as s:
     s.type('\r')
+    report("the window's size", s.wait_for('31 97'), s.text)
+    s.wait()
+
+with Session('/bin/sh', '-c', 'trap "exec stty size" WINCH; echo up; while :; do :; done') as s:
+    s.wait_for('up')
+    s.resize(11, 55)
     report('and its change', s.wait_for('11 55'), s.text)
     s.wait()
 
-with Session('/bin/sh', '-c', 'echo up; read x; stty raw -echo; echo raw; kill -KILL $$') as s:
-    s.wait_for('up')
+SPOIL = 'import os, sys, tty; sys.stdin.readline(); tty.setraw(0); print("raw", flush=True); os.read(0, 1); os.kill(0, 9)'
+with Session('/usr/bin/python3', '-S', '-c', SPOIL) as s:
     before = s.settings()
     s.type('\r')
     s.wait_for('raw')
-    s.wait()
-    report('a killed program leaves the terminal as it was', s.settings() == before)
+    report('a program can set the terminal', s.settings() != before, s.text)
+    s.type('x')
+    status = s.wait()
+    report('a killed one leaves it as it was', s.settings() == before, f'{status} {s.text}')
 
 print(f'1..{count}')
 sys.exit(failed != 0)
