@@ -45,7 +45,7 @@ struct inode *tmpfs_inode(void *fs, u32 mode, u64 rdev)
 	}
 	ref_get(&t->ref);
 	n->fs = t;
-	n->next_cookie = 2; /* 0 and 1 are the dots */
+	n->next_cookie = 3; /* 1 and 2 are the positions behind the dots */
 	i->data = n;
 	i->fs = t;
 	i->dev = t->dev;
@@ -401,7 +401,7 @@ static int tmpfs_readdir(struct file *f, u64 pos, dir_emit_fn emit, void *ctx)
 {
 	touch_atime(f);
 	int stop = emit_dots(f, &pos, emit, ctx);
-	return stop ? stop : dentry_list_children(f, pos == 2 ? 1 : pos, 0, 0, emit, ctx);
+	return stop ? stop : dentry_list_children(f, pos, 0, 0, emit, ctx);
 }
 
 static s64 dir_read(struct file *f, const struct iobuf *b, u64 pos)
