@@ -262,8 +262,18 @@ void pico__request_run(struct pico__job *job); /* on a worker: run and answer */
  * picoprocess: for fuzzing. r[0] is not used. Returns the answer. */
 int64_t pico__request_serve(struct pico *p, uint32_t nr, const uint64_t r[6], uint32_t slot);
 
-/* ---- process.c: picoprocesses; thread.c: slots and tids. All L, all G ---- */
+/* ---- process.c: picoprocesses; clone.c: how they come to be; census.c: those
+ * that hide; thread.c: slots and tids. All L, all G where not said ---- */
 struct pico__process *pico__process_new(struct pico *p);
+struct pico__process *pico__process_ask_for(struct pico *p, int *error); /* a new one, within the limits; or NULL */
+struct pico__process *pico__process_by_tid(struct pico *p, int32_t tid); /* whose thread it is, the seed's too */
+struct pico__process *pico__process_by_cookie(struct pico *p, uint32_t cookie); /* of those that are PENDING */
+static inline bool pico__process_is_awaited(const struct pico__process *q)
+{
+	return q->state == PICO__PENDING && q->admitted;
+}
+bool pico__census_came_to_nothing(struct pico *p, const struct pico__process *q); /* the clone that was let through for q */
+void pico__census_drop_overdue(struct pico *p, uint64_t now);
 void pico__process_order(struct pico *p); /* L, any thread: hand the next order to a waiting seed */
 int pico__process_start_first(struct pico *p); /* L, any thread */
 int64_t pico__process_create(const struct pico__request *q, uint64_t param);

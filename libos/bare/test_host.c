@@ -273,3 +273,30 @@ BARE_TEST(host_requests)
 		CHECK_EQ(Dk(ObjectClose)(h), 0);
 	}
 }
+
+/* host_hide COUNT: clones by the gate's bare instruction, whose children say
+ * nothing to the monitor and spin. Slot 100 for all of them. */
+BARE_TEST(host_hide)
+{
+	int64_t made = 0, rc = 0;
+
+	for (int64_t i = 0; i < number(1); i++) {
+		register uint64_t r10 __asm__("r10") = 0;
+		register uint64_t r8 __asm__("r8") = 0;
+		register uint64_t r9 __asm__("r9") = 100;
+
+		__asm__ volatile("call *%[gate]"
+				 : "=a"(rc)
+				 : "0"(56l), "D"(0x8411l), "S"(0l), "d"(0l), "r"(r10), "r"(r8), "r"(r9),
+				   [gate] "b"(PICO_ABI_PAGE + 0x100e)
+				 : "rcx", "r11", "memory");
+		if (rc == 0)
+			spin();
+		if (rc < 0)
+			break;
+		made++;
+	}
+	bare_print_number("hidden ", made);
+	bare_print_number("then ", rc);
+	rest();
+}

@@ -107,6 +107,61 @@ Test(api_life, kill_a_sleeper) { kill_one("host_rest", NULL); }
 Test(api_life, kill_spinning_clones) { kill_one("host_clones 20 s", "clones 20"); }
 Test(api_life, kill_many_clones) { kill_one("host_clones 200 r", "clones 200"); }
 
+static bool is_number(const char *text)
+{
+	return *text >= '1' && *text <= '9';
+}
+
+/* Processes that bear this name. */
+static int count_named(const char *name)
+{
+	DIR *d = opendir("/proc");
+	struct dirent *entry;
+	int count = 0;
+
+	cr_assert_not_null(d);
+	while ((entry = readdir(d))) {
+		struct pico__proc_stat stat;
+
+		if (is_number(entry->d_name) && pico__proc_stat(atoi(entry->d_name), &stat) == 0 && stat.state != 'Z')
+			count += !strcmp(stat.name, name);
+	}
+	closedir(d);
+	return count;
+}
+
+/* Children that never said HELLO are counted, and found. */
+Test(api_life, hidden_picoprocesses)
+{
+	struct kept_log log = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct pico_options o;
+	char name[16];
+	uint64_t start;
+	struct pico *p;
+
+	bare_options(&o, "host_hide 5");
+	o.log = keep_log;
+	o.log_user = &log;
+	o.log_level = PICO_LOG_DEBUG;
+	p = begin(&o);
+	memcpy(name, p->name, sizeof(name));
+	cr_assert(said(&log, "then "), "%s", log.text);
+	cr_assert(log_has(&log, "hidden 1\n"), "%s", log.text);
+	cr_assert(log_has(&log, "then -1\n"), "%s", log.text);
+	cr_assert_eq(count_named(name), 3, "the seed, the first and one that hides");
+	start = now_ms();
+	cr_assert_eq(pico_kill(p), 0);
+	cr_died(finish(p), PICO_CAUSE_KILLED);
+	cr_assert_lt(now_ms() - start, 1000);
+	cr_assert_eq(count_named(name), 0);
+	pico_destroy(p);
+}
+
+Test(api_life, forbidden_host_call)
+{
+	cr_died(run("hostile_gate p 1 1 0 0"), PICO_CAUSE_FILTER); /* write */
+}
+
 Test(api_life, crashes)
 {
 	struct pico_exit e = run("host_exit 512");

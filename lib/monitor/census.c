@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Picoprocesses that hide: those that were let through and never said HELLO.
+ * A clone that was let through may still fail in the kernel, or be issued again
+ * because a signal came first; and a hostile guest's child need not say HELLO.
+ * Only the kernel can tell these apart: by who is there and is not known.
+ */
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "cleanup.h"
+#include "instance.h"
+
+#define STRAYS_MAX 64
+#define PENDING_FOR (1 * PICO__NS) /* an admitted picoprocess without a HELLO holds its place so long */
+
+static bool is_known(void *user, int32_t pid)
+{
+	return pico__guard_pid_find(((struct pico *)user)->guard, pid) != NULL;
+}
+
+/* Picoprocesses of this instance that never said HELLO; -1: cannot be told. */
+static int find_hidden(struct pico *p, int32_t pids[STRAYS_MAX])
+{
+	const struct pico__proc_search search = {
+		.parent = p->helper_dead ? 0 : p->helper_pid, .name = p->name, .known = is_known, .user = p,
+	};
+
+	return p->guard && p->helper_pid ? pico__proc_children(&search, pids, STRAYS_MAX) : -1;
+}
+
+/* Did the clone that was let through for q come to nothing? */
+bool pico__census_came_to_nothing(struct pico *p, const struct pico__process *q)
+{
+	int32_t pids[STRAYS_MAX];
+	int others = 0, hidden = find_hidden(p, pids);
+
+	for (const struct pico__process *r = p->processes; r; r = r->next)
+		others += r != q && pico__process_is_awaited(r);
+	return hidden >= 0 && hidden <= others;
+}
+
+static bool is_overdue(const struct pico__process *q, uint64_t now)
+{
+	return pico__process_is_awaited(q) && !q->slot_taken && !q->references && now - q->since > PENDING_FOR;
+}
+
+void pico__census_drop_overdue(struct pico *p, uint64_t now)
+{
+	struct pico__process *next;
+	int32_t pids[STRAYS_MAX];
+	int others = 0, overdue = 0, hidden;
+
+	for (struct pico__process *q = p->processes; q; q = q->next) {
+		overdue += is_overdue(q, now);
+		others += pico__process_is_awaited(q) && !is_overdue(q, now);
+	}
+	if (!overdue || now - p->overdue_at < PENDING_FOR)
+		return;
+	p->overdue_at = now;
+	hidden = find_hidden(p, pids);
+	if (hidden < 0 || hidden > others)
+		return;
+	for (struct pico__process *q = p->processes; q; q = next) {
+		next = q->next;
+		if (is_overdue(q, now))
+			pico__process_forget(p, q);
+	}
+}
+
+/* Those that never said HELLO are known by parent and name only. The name was
+ * given before the filter; no call that changes it passes. */
+void pico__process_kill_strays(struct pico *p)
+{
+	int32_t pids[STRAYS_MAX];
+	int count = find_hidden(p, pids);
+
+	for (int i = 0; i < count; i++) {
+		PICO__CLOSE int pidfd = (int)syscall(SYS_pidfd_open, pids[i], 0);
+		struct pico__proc_stat stat;
+
+		/* Again, now that the descriptor holds the pid still. */
+		if (pidfd >= 0 && pico__proc_stat(pids[i], &stat) == 0 &&
+		    (p->helper_dead || stat.parent == p->helper_pid) && !strcmp(stat.name, p->name))
+			syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+	}
+}
