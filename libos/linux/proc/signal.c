@@ -326,7 +326,9 @@ static void complete(struct process *p, struct task *t, int signo)
 {
 	if (!t || !wants(t, signo))
 		t = t ? NULL : choose(p, signo);
-	if (signo == SIGKILL || (t && fatal(p, signo))) {
+	/* One that waits for it in sigtimedwait does not die of it. */
+	const bool awaited = t && t->sigwait_open && (t->real_sigmask & SET(signo));
+	if (signo == SIGKILL || (t && !awaited && fatal(p, signo))) {
 		if (signo == SIGKILL && p->state == PROCESS_STOPPED)
 			p->state = PROCESS_RUNNING;
 		if (!p->group_exit) {

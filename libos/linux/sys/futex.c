@@ -481,7 +481,7 @@ SYSCALL(futex)
 	case FUTEX_UNLOCK_PI:
 		return futex_unlock_pi(a[0], shared);
 	case FUTEX_WAIT_REQUEUE_PI:
-		return futex_wait_requeue_pi(a[0], shared, value, deadline, value3, a[4]);
+		return futex_wait_requeue_pi(a[0], shared, value, deadline, FUTEX_BITSET_MATCH_ANY, a[4]);
 	case FUTEX_CMP_REQUEUE_PI:
 		r.compare = r.pi = true;
 		return futex_requeue(&r);

@@ -180,6 +180,7 @@ static s64 set_thp(const u64 *a)
 	return 0;
 }
 
+static s64 set_mm(const u64 *a) { return capable(CAP_SYS_RESOURCE) ? prctl_set_mm(a) : -EPERM; }
 static s64 get_seccomp(const u64 *a) { (void)a; return 0; }
 static s64 get_tsc(const u64 *a) { const s32 v = PR_TSC_ENABLE; return put_user(v, a[1]); }
 static s64 set_tsc(const u64 *a) { return a[1] == PR_TSC_ENABLE ? 0 : a[1] == PR_TSC_SIGSEGV ? -EPERM : -EINVAL; }
@@ -221,7 +222,7 @@ static const struct { u32 option; s64 (*fn)(const u64 *a); } options[] = {
 	{ PR_GET_TID_ADDRESS, get_tid_address },
 	{ PR_GET_THP_DISABLE, get_thp },
 	{ PR_SET_THP_DISABLE, set_thp },
-	{ PR_SET_MM, prctl_set_mm },
+	{ PR_SET_MM, set_mm },
 	{ PR_SET_VMA, prctl_set_vma },
 	{ PR_GET_SECCOMP, get_seccomp },
 	{ PR_GET_TSC, get_tsc },
