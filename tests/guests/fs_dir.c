@@ -79,6 +79,19 @@ static void listing(void)
 	close(fd);
 }
 
+/* The smallest listings, where the file system is in memory too. */
+static void few(const char *in)
+{
+	char name[64], one[80];
+
+	snprintf(name, sizeof(name), "%s/few%d", in, getpid());
+	snprintf(one, sizeof(one), "%s/f0", name);
+	CHECK(mkdir(name, 0755) == 0 && count(name, NULL) == 2);
+	put(one, "");
+	CHECK(count(name, (char[1]){ 0 }) == 3);
+	CHECK(unlink(one) == 0 && count(name, NULL) == 2 && rmdir(name) == 0);
+}
+
 /* What lies only in memory on a host directory is listed too, once. */
 static void special(void)
 {
@@ -134,6 +147,8 @@ int main(int argc, char **argv)
 {
 	fs_enter(argc, argv);
 	listing();
+	few(".");
+	few("/dev/shm");
 	special();
 	bounds();
 	fs_leave();
