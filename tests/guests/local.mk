@@ -4,7 +4,8 @@
 # source that includes nothing of pico, prints "ok" and ends with 0; it must do
 # so on the host itself too. To add one: its name in guest_tests.
 # Each is built twice, without and with the dynamic linker (NAME.dyn).
-guest_tests = mm_advise mm_exec mm_map mm_stack mm_threads
+guest_tests = mm_advise mm_exec mm_map mm_stack mm_threads \
+	proc_futex proc_ids proc_signals proc_threads proc_time
 
 guest_static = $(guest_tests:%=tests/guests/%)
 guest_dynamic = $(guest_tests:%=tests/guests/%.dyn)
