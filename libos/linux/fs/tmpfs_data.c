@@ -84,13 +84,10 @@ static s64 fill_hole(struct tnode *n, u32 at, u64 index, u64 pages, bool ahead)
 		u64 have = at ? run_end(&n->runs[at - 1]) : 0;
 		extra = have < AHEAD_MAX ? have : AHEAD_MAX;
 	}
-	if (extra && charge(n->fs, pages + extra) == pages + extra) {
-		mem = page_alloc(pages + extra);
-		if (mem) {
-			got = pages + extra;
-			goto have;
-		}
-		uncharge(n->fs, pages + extra);
+	if (extra) {
+		got = charge(n->fs, pages + extra);
+		if (got == pages + extra && (mem = page_alloc(got))) goto have;
+		uncharge(n->fs, got);
 	}
 	extra = 0;
 	got = charge(n->fs, pages);
