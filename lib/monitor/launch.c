@@ -37,6 +37,16 @@
 
 enum { CONTROL = 3, SPAWN, HOST, FIXED_END }; /* descriptor numbers in the helper */
 
+/* The thread checker takes every clone for a fork, and stops following the
+ * calling thread. It does not know libc's other name of the function. */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+int __clone(int (*fn)(void *), void *stack, int flags, void *arg, ...);
+#define clone __clone
+#endif
+
 #define NO_SANITIZE __attribute__((no_sanitize("address", "undefined", "thread")))
 
 struct launch {
