@@ -4,10 +4,11 @@
 # source that includes nothing of pico, prints "ok" and ends with 0; it must do
 # so on the host itself too. To add one: its name in guest_tests.
 # Each is built twice, without and with the dynamic linker (NAME.dyn).
-guest_tests = mm_advise mm_exec mm_map mm_stack mm_threads \
+guest_tests = fs_attr fs_copy fs_data fs_dir fs_fd fs_lock fs_map fs_mount fs_names fs_open fs_threads \
+	mm_advise mm_exec mm_map mm_stack mm_threads \
 	proc_futex proc_ids proc_signals proc_threads proc_time
 
-guest_static = $(guest_tests:%=tests/guests/%)
+guest_static = $(guest_tests:%=tests/guests/%) tests/guests/ends
 guest_dynamic = $(guest_tests:%=tests/guests/%.dyn)
 guest_cflags = -std=gnu11 $(WARN_CFLAGS) -O1 -g -pthread
 
@@ -21,5 +22,5 @@ $(guest_dynamic): tests/guests/%.dyn: tests/guests/%.c tests/guests/check.h
 
 check_DATA += $(guest_static) $(guest_dynamic)
 CLEANFILES += $(guest_static) $(guest_dynamic)
-EXTRA_DIST += $(guest_tests:%=tests/guests/%.c) tests/guests/check.h
-tap_tests += tests/guests/run.sh
+EXTRA_DIST += $(guest_tests:%=tests/guests/%.c) tests/guests/check.h tests/guests/fs.h tests/guests/ends.c
+tap_tests += tests/guests/run.sh tests/guests/ends.sh

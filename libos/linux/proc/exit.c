@@ -199,10 +199,18 @@ static void stop_taking_signals(struct task *t)
 		p->wait_stopped = 1;
 		stopped = true;
 	}
+	bool last = true;
 	list_for_each(pos, &p->tasks) {
 		struct task *o = list_entry(pos, struct task, process_node);
-		if (o != t && !o->exiting && (p->shared_pending.set & ~o->sigmask))
+		if (o->exiting)
+			continue;
+		last = false;
+		if (p->shared_pending.set & ~o->sigmask)
 			task_kick(o, TIF_SIGPENDING);
+	}
+	if (last && !p->group_exit) { /* the last to leave says what the process ends with */
+		p->group_exit = 1;
+		p->group_exit_code = t->exit_code;
 	}
 	unlock(&p->sig_lock);
 	if (stopped) {
@@ -256,7 +264,7 @@ void task_exit(u32 wait_status)
 		thread_end(t);
 	}
 	timers_exit(p);
-	const u32 status = p->group_exit ? p->group_exit_code : p->leader->exit_code;
+	const u32 status = p->group_exit_code;
 	if (!leader)
 		task_forget_tid(tid);
 	if (p->pid == p->sid)
