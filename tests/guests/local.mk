@@ -8,7 +8,7 @@ guest_tests = fs_attr fs_copy fs_data fs_dir fs_fd fs_lock fs_map fs_mount fs_na
 	mm_advise mm_exec mm_map mm_stack mm_threads \
 	proc_futex proc_ids proc_signals proc_threads proc_time
 
-guest_static = $(guest_tests:%=tests/guests/%) tests/guests/ends
+guest_static = $(guest_tests:%=tests/guests/%) tests/guests/ends tests/guests/hostile
 guest_dynamic = $(guest_tests:%=tests/guests/%.dyn)
 guest_cflags = -std=gnu11 $(WARN_CFLAGS) -O1 -g -pthread
 
@@ -22,5 +22,5 @@ $(guest_dynamic): tests/guests/%.dyn: tests/guests/%.c tests/guests/check.h
 
 check_DATA += $(guest_static) $(guest_dynamic)
 CLEANFILES += $(guest_static) $(guest_dynamic)
-EXTRA_DIST += $(guest_tests:%=tests/guests/%.c) tests/guests/check.h tests/guests/fs.h tests/guests/ends.c
-tap_tests += tests/guests/run.sh tests/guests/ends.sh
+EXTRA_DIST += $(guest_tests:%=tests/guests/%.c) tests/guests/check.h tests/guests/fs.h tests/guests/ends.c tests/guests/hostile.c
+tap_tests += tests/guests/run.sh tests/guests/ends.sh tests/guests/hostile.sh
