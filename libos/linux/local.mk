@@ -17,7 +17,9 @@ libos_linux_SOURCES += \
 	libos/linux/kern/park.c \
 	libos/linux/kern/printk.c \
 	libos/linux/kern/wait.c \
+	libos/linux/proc/deliver.c \
 	libos/linux/proc/exit.c \
+	libos/linux/proc/sets.h \
 	libos/linux/proc/signal.c \
 	libos/linux/proc/task.c \
 	libos/linux/sys/clone.c \

@@ -206,6 +206,7 @@ static void make_first(const struct pico_init_info *info)
 	K->live_tasks = 1;
 	process_add_task(t->process, t);
 	__atomic_fetch_add(&t->process->user->tasks, 1, __ATOMIC_RELAXED);
+	ref_get(&t->ref); /* the thread's own */
 	tb->libos = t;
 	vfs_init(info->boot);
 	t->files = files_create();

@@ -254,12 +254,12 @@ void task_exit(u32 wait_status)
 	futex_task_exit(t);
 	t->cpu_time = cpu_time_thread();
 	leave_shared(t);
-	/* Who waits in exec for the others must find the leader's number free
-	 * once this one has left. */
+	/* The leader's number stays taken until the process is reaped, or is the
+	 * number of the task that execs. */
 	const bool leader = t == p->leader;
 	const u32 tid = t->tid;
 	if (!leave_process(t)) {
-		if (!leader || p->leader != t)
+		if (!leader)
 			task_forget_tid(tid);
 		thread_end(t);
 	}
