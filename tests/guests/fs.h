@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * For the file tests: a fresh directory to work in, below the one that is the
- * program's first argument (/tmp without), and what all of them do with files.
+ * program's first argument (TMPDIR or /tmp without), and what all of them do
+ * with files.
  */
 #ifndef GUEST_FS_H
 #define GUEST_FS_H
@@ -22,7 +23,7 @@ static char fs_dir[PATH_MAX];
 
 static UNUSED void fs_enter(int argc, char **argv)
 {
-	const char *base = argc > 1 ? argv[1] : "/tmp";
+	const char *base = argc > 1 ? argv[1] : getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
 	umask(022);
 	snprintf(fs_dir, sizeof(fs_dir), "%s/fs_test.XXXXXX", base);
 	CHECK(mkdtemp(fs_dir));

@@ -54,7 +54,7 @@ int main(int argc, char **argv)
 	FAILS(splice(p[0], &from, b, &to, 100, 0), ESPIPE);
 	FAILS(splice(a, NULL, b, NULL, 100, 0), EINVAL);
 	FAILS(tee(p[0], b, 100, 0), EINVAL);
-	struct iovec v[2] = { { "one", 3 }, { "two", 3 } };
+	struct iovec v[2] = { { (void *)"one", 3 }, { (void *)"two", 3 } };
 	CHECK(vmsplice(p[1], v, 2, 0) == 6 && read(p[0], buf, 64) == 6 && !memcmp(buf, "onetwo", 6));
 	close(p[1]);
 	CHECK(splice(p[0], NULL, b, NULL, 100, 0) == 0);

@@ -46,7 +46,7 @@ static void positions(void)
 static void vectors(void)
 {
 	char a[4], b[4], many[3][40000];
-	struct iovec in[2] = { { "abc", 3 }, { "defg", 4 } }, out[3] = { { a, 3 }, { NULL, 0 }, { b, 4 } };
+	struct iovec in[2] = { { (void *)"abc", 3 }, { (void *)"defg", 4 } }, out[3] = { { a, 3 }, { NULL, 0 }, { b, 4 } };
 	int fd = open("f", O_RDWR | O_TRUNC);
 	volatile int minus = -1;
 

@@ -99,7 +99,7 @@ static void threads(void)
 
 	shared_fd = open("f", O_RDWR | O_TRUNC);
 	for (int i = 0; i < 4; i++)
-		CHECK(pthread_create(&t[i], NULL, worker, "12345678") == 0);
+		CHECK(pthread_create(&t[i], NULL, worker, (void *)"12345678") == 0);
 	for (int i = 0; i < 4; i++)
 		CHECK(pthread_join(t[i], NULL) == 0);
 	CHECK(fstat(shared_fd, &st) == 0 && st.st_size == 32);

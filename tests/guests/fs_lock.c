@@ -125,6 +125,44 @@ static void waiting(void)
 	close(b);
 }
 
+static volatile sig_atomic_t told;
+static int leased;
+static void on_lease(int signo)
+{
+	told = signo;
+	fcntl(leased, F_SETLEASE, F_UNLCK);
+}
+
+static void leases(void)
+{
+	struct sigaction act = { .sa_handler = on_lease, .sa_flags = SA_RESTART };
+	int fd;
+
+	leased = open("f", O_RDONLY);
+	CHECK(fcntl(leased, F_GETLEASE) == F_UNLCK);
+	if (fcntl(leased, F_SETLEASE, F_RDLCK) && errno == EINVAL)
+		return; /* a file system without */
+	CHECK(fcntl(leased, F_GETLEASE) == F_RDLCK);
+	fd = open("f", O_RDONLY);
+	CHECK(fd >= 0);
+	FAILS(fcntl(leased, F_SETLEASE, F_WRLCK), EAGAIN);
+	close(fd);
+	CHECK(sigaction(SIGIO, &act, NULL) == 0);
+	fd = open("f", O_WRONLY); /* waits until the holder has let go */
+	CHECK(fd >= 0 && told == SIGIO && fcntl(leased, F_GETLEASE) == F_UNLCK);
+	FAILS(fcntl(leased, F_SETLEASE, F_RDLCK), EAGAIN);
+	close(fd);
+	CHECK(fcntl(leased, F_SETLEASE, F_WRLCK) == 0);
+	act.sa_handler = on_alarm;
+	CHECK(sigaction(SIGIO, &act, NULL) == 0);
+	FAILS(open("f", O_RDONLY | O_NONBLOCK), EWOULDBLOCK);
+	CHECK(fcntl(leased, F_GETLEASE) == F_RDLCK); /* what it must become */
+	close(leased);
+	fd = open("f", O_RDWR);
+	CHECK(fd >= 0);
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	fs_enter(argc, argv);
@@ -132,6 +170,7 @@ int main(int argc, char **argv)
 	flocks();
 	records();
 	waiting();
+	leases();
 	CHECK(unlink("f") == 0);
 	fs_leave();
 	OK();

@@ -43,6 +43,7 @@ void file_put(struct file *f)
 	if (!ref_put(&f->ref)) return;
 	if (f->epoll_links) epoll_file_released(f);
 	if (f->inode && f->inode->flocks) locks_file_released(f);
+	if (f->mode_bits & FMODE_COUNTED) file_unclaim(f);
 	notify_file(f, f->mode_bits & FMODE_WRITE ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 	if (f->ops && f->ops->release) f->ops->release(f);
 	file_drop(f);

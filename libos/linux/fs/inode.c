@@ -31,6 +31,7 @@ void inode_put(struct inode *i)
 {
 	if (!i || !ref_put(&i->ref)) return;
 	if (i->flocks) locks_inode_free(i);
+	if (i->leases) lease_inode_free(i);
 	if (i->fifo || i->watches || i->unix_socket || i->anon_name) inode_ipc_release(i);
 	if (i->ops && i->ops->release) i->ops->release(i);
 	if (i->xattrs) simple_xattr_free(i);

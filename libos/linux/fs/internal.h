@@ -93,6 +93,7 @@ struct vfs {
 	u64 pin_cookie; /* positions of pinned entries, under their directory's lock */
 	struct lock flock_lock; /* fs/lock.c */
 	struct list flock_blocked;
+	struct lock lease_lock; /* fs/lease.c */
 	struct lock host_lock; /* fs/hostfs.c: idle handles */
 	struct list host_idle;
 	u32 host_idle_count;
@@ -229,6 +230,7 @@ struct tnode { /* inode->data */
 	bool mapped; /* was mapped once: pages must not go to others before the inode does */
 	bool keep; /* fallocate wants pages beyond the end */
 	u64 next_cookie;
+	struct task *copier; /* holds the inode's lock and touches a program's memory */
 };
 /* Adds the children in memory of f's directory to a listing, from cookie `after`
  * on; positions are cookie | pos_flag. Returns what emit returned. */
@@ -248,6 +250,15 @@ int simple_setxattr(struct inode *i, const char *name, const void *buf, size_t s
 s64 simple_listxattr(struct inode *i, char *buf, size_t size);
 int simple_removexattr(struct inode *i, const char *name);
 void simple_xattr_free(struct inode *i);
+
+/* ---- lease.c ---- */
+int lease_set(struct file *f, u32 type);
+u32 lease_get(struct file *f);
+int lease_break(struct inode *i, bool write, bool nonblock); /* an open or a truncation: waits for the holders */
+void lease_released(struct file *f); /* last reference */
+void lease_inode_free(struct inode *i);
+int file_claim(struct file *f, bool exec); /* ETXTBSY, counts */
+void file_unclaim(struct file *f);
 
 /* ---- lock.c ---- */
 int lock_flock(struct file *f, u32 operation);

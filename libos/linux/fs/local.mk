@@ -11,6 +11,7 @@ libos_linux_SOURCES += \
 	libos/linux/fs/hostfs_file.c \
 	libos/linux/fs/inode.c \
 	libos/linux/fs/internal.h \
+	libos/linux/fs/lease.c \
 	libos/linux/fs/lock.c \
 	libos/linux/fs/mount.c \
 	libos/linux/fs/namei.c \

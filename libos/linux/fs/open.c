@@ -76,10 +76,12 @@ static int finish_open(struct opening *o)
 		return 0;
 	}
 	if (!o->created) err = may_open(&f->path, &o->flags);
+	if (!err && unlikely(f->path.dentry->inode->leases)) err = lease_break(f->path.dentry->inode, access_mask(o->flags) & 2, o->flags & O_NONBLOCK);
 	if (!err && !o->opened) {
 		err = file_open_inode(f);
 		if (!err) o->opened = true;
 	}
+	if (!err && S_ISREG(f->inode->mode)) err = file_claim(f, false);
 	if (!err && o->flags & O_TRUNC && !o->created) err = vfs_truncate(&f->path, f, 0);
 	if (!err) f->flags = o->flags & ~(u32)TRANSIENT;
 	return err;
@@ -375,7 +377,11 @@ struct file *file_open_exec(const char *name)
 		f->path = p;
 		path_get(&f->path);
 		err = file_open_inode(f);
-		if (err) file_drop(f);
+		if (err) {
+			file_drop(f);
+		} else if ((err = file_claim(f, true))) {
+			file_put(f);
+		}
 	}
 	path_put(&p);
 	return err ? ERR_PTR(err) : f;

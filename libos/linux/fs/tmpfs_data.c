@@ -203,6 +203,19 @@ static int drop_pages(struct inode *i, u64 from, u64 to)
 	return 0;
 }
 
+/* Pages taken ahead must not turn up as data in what becomes a hole. */
+static void drop_extra(struct inode *i)
+{
+	struct tnode *n = tnode(i);
+
+	settle_extra(i);
+	if (n->extra && !n->mapped && !n->keep) {
+		u64 end = run_end(&n->runs[n->count - 1]);
+		drop_pages(i, end - n->extra, end);
+	}
+	n->extra = 0;
+}
+
 int tmpfs_resize(struct inode *i, u64 size)
 {
 	u64 old = i->size;
@@ -213,6 +226,7 @@ int tmpfs_resize(struct inode *i, u64 size)
 		drop_pages(i, pages_of(size), ~0ull >> PAGE_SHIFT);
 		if (size & ~PAGE_MASK) zero_bytes(tnode(i), size, ALIGN_UP(size, PAGE_SIZE));
 	} else {
+		drop_extra(i);
 		if (old & ~PAGE_MASK) zero_bytes(tnode(i), old, MIN(size, ALIGN_UP(old, PAGE_SIZE))); /* a mapping may have written there */
 		i->size = size;
 	}
@@ -225,12 +239,7 @@ void tmpfs_data_trim(struct inode *i)
 
 	if (!__atomic_load_n(&n->extra, __ATOMIC_RELAXED)) return;
 	lock(&i->lock);
-	settle_extra(i);
-	if (n->extra && !n->mapped && !n->keep) {
-		u64 end = run_end(&n->runs[n->count - 1]);
-		drop_pages(i, end - n->extra, end);
-	}
-	n->extra = 0;
+	drop_extra(i);
 	unlock(&i->lock);
 }
 
@@ -265,6 +274,7 @@ s64 tmpfs_read(struct file *f, const struct iobuf *b, u64 pos)
 	int err = 0;
 
 	lock(&i->lock);
+	n->copier = current;
 	if (pos >= i->size) size = 0;
 	else if (size > i->size - pos) size = i->size - pos;
 	u32 r = size ? find_run(n, pos >> PAGE_SHIFT) : 0;
@@ -281,6 +291,7 @@ s64 tmpfs_read(struct file *f, const struct iobuf *b, u64 pos)
 		}
 		if (!err) done += part;
 	}
+	n->copier = NULL;
 	unlock(&i->lock);
 	if (size || !b->size) touch_atime(f);
 	return done ? (s64)done : err;
@@ -307,6 +318,7 @@ s64 tmpfs_write(struct file *f, const struct iobuf *b, u64 pos)
 	s64 err = 0;
 
 	lock(&i->lock);
+	n->copier = current;
 	if (b->flags & IOBUF_APPEND) pos = i->size;
 	if (size > (u64)INT64_MAX - pos) size = (u64)INT64_MAX - pos;
 	if (i->seals & F_SEAL_GROWTH && pos + size > i->size) /* page by page: what comes before is written */
@@ -316,6 +328,7 @@ s64 tmpfs_write(struct file *f, const struct iobuf *b, u64 pos)
 		goto out;
 	}
 	u64 old_size = i->size;
+	if (pages_of(old_size) < pos >> PAGE_SHIFT) drop_extra(i);
 	while (done < size) {
 		u64 at = pos + done, page = at >> PAGE_SHIFT;
 		s64 have = ensure(i, page, pages_of(pos + size) - page, true);
@@ -340,6 +353,7 @@ s64 tmpfs_write(struct file *f, const struct iobuf *b, u64 pos)
 	if (done) touch_mtime(i);
 	f->append_end = pos + done;
 out:
+	n->copier = NULL;
 	unlock(&i->lock);
 	return done ? (s64)done : err;
 }
@@ -417,9 +431,11 @@ out:
 	return err;
 }
 
+/* A fault while we copy between a file and a mapping of itself must not want
+ * the file's lock again: then it is EFAULT. */
 bool tmpfs_grown(struct file *f, u64 offset)
 {
-	return offset < f->inode->size;
+	return offset < f->inode->size && tnode(f->inode)->copier != current;
 }
 
 int tmpfs_fallocate(struct file *f, u32 mode, u64 offset, u64 size)
@@ -450,6 +466,7 @@ int tmpfs_fallocate(struct file *f, u32 mode, u64 offset, u64 size)
 			goto out;
 		}
 		u64 first = offset >> PAGE_SHIFT, pages = pages_of(end) - first;
+		drop_extra(i);
 		s64 have = ensure(i, first, pages, false);
 		if (have < (s64)pages) {
 			err = have < 0 ? (int)have : -ENOSPC;

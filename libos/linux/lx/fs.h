@@ -93,6 +93,9 @@ struct file {
 #define FMODE_READ 1u
 #define FMODE_WRITE 2u
 #define FMODE_PATH 4u /* O_PATH */
+#define FMODE_WRITER 8u /* counted in inode->writers */
+#define FMODE_EXEC 16u /* counted there downwards */
+#define FMODE_COUNTED 32u /* in inode->opens */
 struct file *file_alloc(const struct file_ops *ops, u32 flags); /* anonymous, reference 1; NULL */
 struct file *file_get(struct file *f);
 void file_put(struct file *f);
@@ -170,6 +173,9 @@ struct inode {
 	void *fs; /* file system instance */
 	void *data;
 	void *flocks; /* fs/lock.c: record locks and flock */
+	void *leases; /* fs/lease.c */
+	s32 writers; /* descriptions that write; negative: programs that run from it, ETXTBSY */
+	u32 opens; /* descriptions of a regular file opened by name */
 	void *watches; /* fs/inotify.c */
 	void *unix_socket; /* bound socket */
 	void *fifo; /* named pipe */

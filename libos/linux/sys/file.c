@@ -115,11 +115,10 @@ static s64 fcntl_file(struct file *f, u32 cmd, u64 arg)
 		return lock_fcntl(f, cmd, arg);
 	case F_SETOWN: case F_GETOWN: case F_SETOWN_EX: case F_GETOWN_EX: case F_SETSIG: case F_GETSIG:
 		return fcntl_owner(f, cmd, arg);
-	case F_LINUX + 0: /* F_SETLEASE: nobody grants one here */
-		if (f->inode && !S_ISREG(f->inode->mode)) return -EINVAL;
-		return (u32)arg == F_UNLCK || (u32)arg == F_RDLCK || (u32)arg == F_WRLCK ? -EAGAIN : -EINVAL;
+	case F_LINUX + 0: /* F_SETLEASE */
+		return lease_set(f, (u32)arg);
 	case F_LINUX + 1: /* F_GETLEASE */
-		return F_UNLCK;
+		return lease_get(f);
 	case F_LINUX + 7: case F_LINUX + 8: /* F_SETPIPE_SZ F_GETPIPE_SZ */
 		return pipe_fcntl(f, cmd, arg);
 	case F_LINUX + 9: case F_LINUX + 10: /* F_ADD_SEALS F_GET_SEALS */
@@ -196,6 +195,9 @@ SYSCALL(ioctl)
 	case FIONCLEX: r = fd_set_cloexec((int)a[0], false); break;
 	case FIONBIO: r = set_flag_from_user(f, O_NONBLOCK, a[2]); break;
 	case FIOASYNC: r = set_flag_from_user(f, FASYNC, a[2]); break;
+	case 0x40049409: case 0x4020940d: /* FICLONE FICLONERANGE: nothing here shares blocks */
+		r = type == S_IFREG ? -EOPNOTSUPP : -ENOTTY;
+		break;
 	case 2: /* FIGETBSZ */
 		r = type == S_IFREG || type == S_IFDIR ? put_user((s32)(f->inode->blksize ? f->inode->blksize : PAGE_SIZE), a[2]) : -ENOTTY;
 		break;
@@ -306,6 +308,8 @@ SYSCALL(truncate)
 	if (S_ISDIR(i->mode)) err = -EISDIR;
 	else if (!S_ISREG(i->mode)) err = -EINVAL;
 	else if (!(err = mount_want_write(p.mnt))) err = inode_permission(i, 2);
+	if (!err && __atomic_load_n(&i->writers, __ATOMIC_RELAXED) < 0) err = -ETXTBSY;
+	if (!err && i->leases) err = lease_break(i, true, false);
 	if (!err) err = size_allowed(i, a[1]);
 	if (!err) err = vfs_truncate(&p, NULL, a[1]);
 	path_put(&p);
