@@ -135,6 +135,25 @@ static void users(void)
 	FAILS(sethostname("x", 1), EPERM);
 }
 
+/* What is set is told for one task; of several the best that is in force, which
+ * without a setting follows the nice value. */
+static void io_priority(void)
+{
+	enum { PROCESS = 1, USER = 3, BEST_EFFORT = 2 << 13, IDLE = 3 << 13 };
+
+	FAILS(syscall(SYS_ioprio_get, 0, 0), EINVAL);
+	FAILS(syscall(SYS_ioprio_get, PROCESS, 4000000), ESRCH);
+	CHECK(syscall(SYS_ioprio_set, PROCESS, 0, BEST_EFFORT | 6) == 0);
+	CHECK(syscall(SYS_ioprio_get, PROCESS, 0) == (BEST_EFFORT | 6));
+	CHECK(syscall(SYS_ioprio_get, PROCESS, getpid()) == (BEST_EFFORT | 6));
+	CHECK(syscall(SYS_ioprio_set, PROCESS, 0, IDLE) == 0);
+	CHECK(syscall(SYS_ioprio_get, PROCESS, 0) == IDLE);
+	CHECK(syscall(SYS_ioprio_get, USER, getuid()) <= IDLE);
+	FAILS(syscall(SYS_ioprio_set, PROCESS, 0, 1), EINVAL);
+	FAILS(syscall(SYS_ioprio_set, 4, 0, 0), EINVAL);
+	CHECK(syscall(SYS_ioprio_set, PROCESS, 0, 0) == 0);
+}
+
 int main(void)
 {
 	names();
@@ -143,5 +162,6 @@ int main(void)
 	scheduling();
 	randomness();
 	users();
+	io_priority();
 	OK();
 }

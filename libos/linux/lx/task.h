@@ -72,7 +72,7 @@ struct task {
 	u64 restart_args[6];
 	u32 exit_code;
 	u64 start_time;
-	s32 nice; u32 policy, rt_priority;
+	s32 nice; u32 policy, rt_priority; u16 ioprio;
 	u64 affinity[16];
 	void *futex; /* the futex code's own */
 	struct wait_entry wait_slot; /* for a wait on one queue: entries lie in the segment, a waker of another picoprocess reads them */

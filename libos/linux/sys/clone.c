@@ -67,6 +67,7 @@ static void inherit(struct task *t, const struct task *from, const struct clone_
 	memcpy(t->comm, from->comm, sizeof(t->comm));
 	t->sigmask = from->sigmask;
 	t->nice = from->nice;
+	t->ioprio = from->ioprio;
 	t->policy = from->policy;
 	t->rt_priority = from->rt_priority;
 	memcpy(t->affinity, from->affinity, sizeof(t->affinity));

@@ -288,25 +288,64 @@ SYSCALL(getpriority)
 	return (u32)a[0] > PRIO_USER ? -EINVAL : for_each_of((s32)a[0], (u32)a[1], nice_value, 0);
 }
 
-/* Input and output priorities: the host's. Best effort is what everyone has. */
+/* ---- priorities of input and output: kept and told, the host's own decide ---- */
+
+#define IOPRIO(class, level) ((class) << 13 | (level))
+enum { IO_NONE, IO_REALTIME, IO_BEST_EFFORT, IO_IDLE };
+
+static int one_ioprio(struct task *t, s32 value)
+{
+	const struct creds *c = &current->process->creds, *o = &t->process->creds;
+
+	if (c->euid != o->uid && c->uid != o->uid && !capable(CAP_SYS_NICE))
+		return -EPERM;
+	t->ioprio = (u16)value;
+	return 0;
+}
+
+static int ioprio_as_set(struct task *t, s32 unused)
+{
+	(void)unused;
+	return t->ioprio;
+}
+
+/* What is in force, with the best the greatest. */
+static int ioprio_rank(struct task *t, s32 unused)
+{
+	u32 policy = t->policy & ~SCHED_RESET_ON_FORK;
+	s32 value = t->ioprio;
+
+	(void)unused;
+	if (value >> 13 == IO_NONE)
+		value = IOPRIO(policy == SCHED_IDLE ? IO_IDLE : realtime(policy) ? IO_REALTIME : IO_BEST_EFFORT, (t->nice + 20) / 5);
+	return IOPRIO(IO_IDLE + 1, 0) - value;
+}
+
+/* One task is told what was set for it, of several the best that is in force. */
 SYSCALL(ioprio_get)
 {
-	if ((u32)a[0] < 1 || (u32)a[0] > 3)
+	const s32 which = (s32)a[0] - 1;
+
+	if (which < PRIO_PROCESS || which > PRIO_USER)
 		return -EINVAL;
-	struct task *t = (u32)a[0] == 1 ? by_tid((s32)a[1]) : NULL;
-	if ((u32)a[0] == 1 && !t)
-		return -ESRCH;
-	task_put(t);
-	return 2 << 13 | 4;
+	if (which == PRIO_PROCESS)
+		return for_each_of(which, (u32)a[1], ioprio_as_set, 0);
+	s64 rank = for_each_of(which, (u32)a[1], ioprio_rank, 0);
+	return rank < 0 ? rank : IOPRIO(IO_IDLE + 1, 0) - rank;
 }
 
 SYSCALL(ioprio_set)
 {
-	const u32 klass = ((u32)a[2] >> 13) & 7, level = (u32)a[2] & 0x1fff;
+	const s32 which = (s32)a[0] - 1, value = (s32)a[2];
+	const u32 klass = (u32)value >> 13, level = (u32)value & 0x1fff;
 
-	if ((u32)a[0] < 1 || (u32)a[0] > 3 || klass > 3 || (klass && level > 7) || (!klass && level))
+	if (klass > IO_IDLE || (klass == IO_NONE && level) || ((klass == IO_REALTIME || klass == IO_BEST_EFFORT) && level > 7))
 		return -EINVAL;
-	return klass == 1 && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE) ? -EPERM : 0;
+	if (klass == IO_REALTIME && !capable(CAP_SYS_ADMIN) && !capable(CAP_SYS_NICE))
+		return -EPERM;
+	if (which < PRIO_PROCESS || which > PRIO_USER)
+		return -EINVAL;
+	return for_each_of(which, (u32)a[1], one_ioprio, value);
 }
 
 /* ---- membarrier ---- */
