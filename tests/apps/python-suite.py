@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# usage: python-suite.py PICO TABLE [MODULE...]
+#
+# Runs test modules of Python's regression suite in groups, each group in one
+# process on the host and in one inside, and prints TAP: a module is right when
+# it ends as on the host and each of its tests says what it said there (passed,
+# skipped). A module that fails on the host proves nothing and is skipped.
+# MODULE...: these alone, each in its own process, whatever the table says.
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import xml.etree.ElementTree as tree
+
+GROUP = 12  # modules a process
+LIMIT = 120  # seconds a process
+SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc']
+
+
+class Side:
+    """One run of a group: which modules began and failed, what each test said."""
+
+    def __init__(self, text, report, status):
+        self.status = status
+        self.text = text
+        self.began = re.findall(r'^\S+ (?:load avg: \S+ )?\[ *\d+/\d+[^]]*\] (test_\w+)', text, re.M)
+        self.failed = set()
+        for names in re.findall(r'^\d+ tests? failed:\n((?:    .*\n)+)', text, re.M):
+            self.failed.update(names.split())
+        self.tests = {}
+        try:
+            cases = list(tree.parse(report).iter('testcase'))
+        except (OSError, tree.ParseError):
+            cases = None
+        self.finished = cases is not None
+        for case in cases or []:
+            said = 'passed'
+            for child in case:
+                if child.tag in ('error', 'failure', 'skipped'):
+                    said = child.tag + ': ' + (''.join(child.itertext()).strip().split('\n')[-1])
+            self.tests.setdefault(case.get('name'), []).append(said)
+
+    def of(self, module):
+        # the tests of a package may have other names: test_ctypes has ctypes.test
+        packages = ('test.' + module + '.', module.replace('test_', '', 1) + '.test.')
+        return {name: said for name, said in self.tests.items() if name.startswith(packages)}
+
+    def broken(self, module):
+        """Why the module did not end well, or None."""
+        if module in self.failed:
+            return 'failed'
+        if self.finished:
+            return None
+        if module not in self.began:
+            return 'did not run'
+        return 'ended with status %s' % self.status if module == self.began[-1] else None
+
+
+def command(report, modules):
+    return ['/usr/bin/python3', '-m', 'test', '--timeout', str(LIMIT - 10), '--junit-xml', report, *modules]
+
+
+def run(argv, report, **options):
+    process = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             errors='replace', check=False, **options)
+    return Side(process.stdout, report, process.returncode)
+
+
+def on_host(scratch, modules):
+    temporary = scratch + '/tmp'
+    shutil.rmtree(temporary, ignore_errors=True)
+    os.mkdir(temporary)
+    environment = {
+        'PATH': '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+        'HOME': temporary, 'TMPDIR': temporary, 'TERM': 'xterm', 'LANG': 'C.UTF-8',
+    }
+    report = scratch + '/host.xml'
+    return run(['timeout', str(LIMIT)] + command(report, modules), report, cwd=temporary, env=environment)
+
+
+def inside(scratch, pico, modules):
+    mounts = [scratch + '/out:/out:rw'] + [name for name in SYSTEM if os.path.exists(name)]
+    argv = [pico, 'run', '--timeout', str(LIMIT), '--uid', str(os.getuid()), '--gid', str(os.getgid())]
+    for mount in mounts:
+        argv += ['--mount', mount]
+    shutil.rmtree(scratch + '/out', ignore_errors=True)
+    os.mkdir(scratch + '/out')
+    return run(argv + ['--'] + command('/out/report.xml', modules), scratch + '/out/report.xml')
+
+
+def differences(host, guest, module):
+    lines = []
+    here, there = host.of(module), guest.of(module)
+    for name in sorted(here.keys() | there.keys()):
+        if here.get(name) != there.get(name):
+            lines.append('%s: %s on the host, %s inside' %
+                         (name, ', '.join(here.get(name, ['absent'])), ', '.join(there.get(name, ['absent']))))
+    return lines
+
+
+def words(said):
+    """Outcomes without their texts: a skipped test may say why in other words."""
+    return {name: [one.split(':')[0] for one in outcomes] for name, outcomes in said.items()}
+
+
+class Tap:
+    def __init__(self):
+        self.count = self.bad = self.good = 0
+
+    def line(self, ok, name, detail=()):
+        self.count += 1
+        print('%s %d - %s' % ('ok' if ok else 'not ok', self.count, name), flush=True)
+        self.good += ok
+        self.bad += not ok
+        for text in detail:
+            print('#   ' + text, flush=True)
+
+    def skip(self, name, why):
+        self.count += 1
+        print('ok %d - %s # SKIP %s' % (self.count, name, why), flush=True)
+
+
+def judge(tap, host, guest, module):
+    if why := host.broken(module):
+        tap.skip(module, 'on the host itself: ' + why)
+    elif why := guest.broken(module):
+        tap.line(False, module, [why] + differences(host, guest, module)[:8] + guest.text.split('\n')[-25:])
+    elif words(host.of(module)) != words(guest.of(module)):
+        tap.line(False, module, differences(host, guest, module)[:8])
+    else:
+        tap.line(True, '%s (%d)' % (module, len(guest.of(module))))
+
+
+def group(tap, scratch, pico, modules):
+    sides = {}
+    threads = [
+        threading.Thread(target=lambda: sides.update(host=on_host(scratch, modules))),
+        threading.Thread(target=lambda: sides.update(inside=inside(scratch, pico, modules))),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for module in modules:
+        judge(tap, sides['host'], sides['inside'], module)
+
+
+def listed(table):
+    """The modules that are to pass: name and `same`; others have their reason there."""
+    with open(table, encoding='utf-8') as lines:
+        rows = [line.split(None, 2) for line in lines if line.strip() and not line.startswith('#')]
+    return [row[0] for row in rows if row[1] == 'same']
+
+
+def main():
+    pico, table, asked = sys.argv[1], sys.argv[2], sys.argv[3:]
+    modules = asked or listed(table)
+    size = 1 if asked else GROUP
+    tap = Tap()
+    with tempfile.TemporaryDirectory() as scratch:
+        for first in range(0, len(modules), size):
+            group(tap, scratch, pico, modules[first:first + size])
+    print('1..%d' % tap.count)
+    sys.exit(tap.bad != 0)
+
+
+main()
