@@ -132,4 +132,15 @@ for signal in TERM HUP INT QUIT USR1; do
 	is "SIG$signal is passed on" "$(forward $signal)" "got $signal
 status 9"
 done
+# A signal may come while the program is being loaded: it must not spoil that.
+early=$(for delay in 000 001 002 003 004 005 006; do
+	for i in 1 2 3 4 5; do
+		"$pico" run /bin/true 2>&1 </dev/null &
+		sleep "0.$delay"
+		kill -WINCH $! 2>/dev/null
+		kill -CONT $! 2>/dev/null
+		wait $! || echo "status $?"
+	done
+done)
+empty 'a signal during the start does no harm' "$early"
 tap_end

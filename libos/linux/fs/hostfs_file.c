@@ -5,6 +5,7 @@
  * every description of the same file that needs no more access than it has.
  */
 #include "hostfs.h"
+#include "../lx/proc.h"
 
 /* ---- handles ---- */
 
@@ -309,10 +310,19 @@ int host_resize(struct inode *i, u64 size)
 
 /* ---- files ---- */
 
+/* A transfer of a file is over soon and, as on Linux, no signal ends it: the
+ * interrupt is remembered and the call issued again. A program may be loading
+ * that could not say EINTR to anybody. */
+#define settled(call) ({ \
+	s64 settled_; \
+	while ((settled_ = (call)) == -PICO_EINTR) \
+		interrupt_defer(); \
+	settled_; \
+})
+
 static s64 host_read(struct file *f, const struct iobuf *b, u64 pos)
 {
-	s64 n = Dk(StreamRead)(f->stream, pos, b->user ? (void *)b->u : b->k, b->size, NULL);
-	return n == -EINTR ? -ERESTARTSYS : n;
+	return settled(Dk(StreamRead)(f->stream, pos, b->user ? (void *)b->u : b->k, b->size, NULL));
 }
 
 static s64 append(struct file *f, const struct iobuf *b, const void *from)
@@ -328,7 +338,7 @@ static s64 append(struct file *f, const struct iobuf *b, const void *from)
 		n = Dk(StreamAttributesQueryByHandle)(f->stream, &a);
 		if (n >= 0) i->size = end = a.size;
 	}
-	if (n >= 0) n = Dk(StreamWrite)(f->stream, end, from, b->size, NULL);
+	if (n >= 0) n = settled(Dk(StreamWrite)(f->stream, end, from, b->size, NULL));
 	if (n > 0) i->size += (u64)n;
 	f->append_end = i->size;
 	unlock(&i->lock);
@@ -344,11 +354,11 @@ static s64 host_write(struct file *f, const struct iobuf *b, u64 pos)
 	if (unlikely(b->flags & IOBUF_APPEND)) {
 		n = append(f, b, from);
 	} else {
-		n = Dk(StreamWrite)(f->stream, pos, from, b->size, NULL);
+		n = settled(Dk(StreamWrite)(f->stream, pos, from, b->size, NULL));
 		if (n > 0 && pos + (u64)n > i->size) i->size = pos + (u64)n;
 	}
 	hnode(i)->fresh = 0;
-	return n == -EINTR ? -ERESTARTSYS : n;
+	return n;
 }
 
 static s64 host_seek(struct file *f, s64 offset, int whence)
