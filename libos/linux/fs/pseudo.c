@@ -151,7 +151,7 @@ static s64 text_write(struct file *f, const struct iobuf *b, u64 pos)
 
 	(void)pos;
 	if (!p->entry->store)
-		return -EINVAL;
+		return -EIO;
 	text = kmalloc(size + 1);
 	if (!text)
 		return -ENOMEM;
@@ -277,8 +277,8 @@ static int pseudo_open(struct inode *i, struct file *f)
 		f->ops = &dir_ops;
 		return 0;
 	}
-	if (f->mode_bits & FMODE_WRITE && !p->entry->store)
-		return -EACCES;
+	if (f->mode_bits & FMODE_WRITE && !p->entry->store && i->dev == SYSFS_DEV)
+		return -EACCES; /* proc opens for who may, and fails to write */
 	t = kzalloc(sizeof(*t));
 	if (!t)
 		return -ENOMEM;
