@@ -223,11 +223,10 @@ static int remove_entry(struct inode *dir, struct dentry *d)
 
 	if (is_dir) lock(&d->inode->lock);
 	err = pinned ? unpin(dir, d) : dir->ops->unlink ? dir->ops->unlink(dir, d) : -EPERM;
+	if (!err) dentry_drop(d, DENTRY_DEAD); /* still locked: nothing is made in it any more */
 	if (is_dir) unlock(&d->inode->lock);
-	if (err) return err;
-	dentry_drop(d, DENTRY_DEAD);
-	if (pinned) dentry_put(d);
-	return 0;
+	if (!err && pinned) dentry_put(d);
+	return err;
 }
 
 static int do_unlink(int dirfd, const char *name, bool directory, u32 flags)
@@ -334,9 +333,9 @@ static int rename_locked(struct lookup *from, struct lookup *to, struct dentry *
 	if (lock_victim) lock(&new_d->inode->lock);
 	if ((d->flags | new_d->flags) & DENTRY_PINNED) err = d->flags & DENTRY_PINNED ? rename_pinned(dir, d, new_dir, new_d, flags) : -EBUSY;
 	else err = dir->ops->rename ? dir->ops->rename(dir, d, new_dir, new_d, flags) : -EPERM;
+	if (!err) dentry_move(d, new_d, exchange, spare);
 	if (lock_victim) unlock(&new_d->inode->lock);
 	if (err) goto fail;
-	dentry_move(d, new_d, exchange, spare);
 	if (was_pinned) dentry_put(new_d);
 	return 0;
 fail:

@@ -340,14 +340,15 @@ int emit_dots(struct file *f, u64 *pos, dir_emit_fn emit, void *ctx)
 	return 0;
 }
 
-#define BATCH_SIZE 16384u
+#define BATCH_SIZE 8192u
 struct batch_entry { u64 ino, cookie; u16 size; u8 type; char name[]; };
 
-/* f->data is a dentry where the last batch ended: while it is in its place the
- * next one starts there, and a big directory is not walked again and again. */
-static u32 fill_batch(struct file *f, u64 after, u32 want_flags, char *buf, u64 *last)
+/* f->data is a dentry where the last batch that was delivered ended: while it is
+ * in its place the next one starts there, and a big directory is not walked
+ * again and again. *end: the last dentry of this batch, with a reference. */
+static u32 fill_batch(struct file *f, u64 after, u32 want_flags, char *buf, u64 *last, struct dentry **end)
 {
-	struct dentry *dir = f->path.dentry, *cursor = f->data, *d = NULL;
+	struct dentry *dir = f->path.dentry, *cursor = want_flags ? NULL : f->data, *d = NULL;
 	struct list *p;
 	u32 used = 0;
 
@@ -368,30 +369,32 @@ static u32 fill_batch(struct file *f, u64 after, u32 want_flags, char *buf, u64 
 		used += size;
 		cursor = d;
 	}
-	if (used && !want_flags) {
-		struct dentry *old = f->data;
-		f->data = dentry_get(cursor);
-		unlock(&vfs()->lock);
-		if (old) dentry_put(old);
-	} else {
-		unlock(&vfs()->lock);
-	}
+	*end = used ? dentry_get(cursor) : NULL;
+	unlock(&vfs()->lock);
 	return used;
 }
 
 int dentry_list_children(struct file *f, u64 after, u64 pos_flag, u32 want_flags, dir_emit_fn emit, void *ctx)
 {
 	char *buf = kmalloc(BATCH_SIZE);
+	struct dentry *end;
 	int stop = 0;
 	u32 used;
 
 	if (!buf) return -ENOMEM;
-	while (!stop && (used = fill_batch(f, after, want_flags, buf, &after)))
+	while (!stop && (used = fill_batch(f, after, want_flags, buf, &after, &end))) {
 		for (u32 at = 0; at < used && !stop;) {
 			struct batch_entry *e = (struct batch_entry *)(buf + at);
 			stop = emit(ctx, e->name, e->size, e->ino, e->type, e->cookie | pos_flag);
 			at += ALIGN_UP((u32)(sizeof(*e) + e->size + 1u), 8u);
 		}
+		if (!stop && !want_flags) {
+			struct dentry *old = f->data;
+			f->data = end;
+			end = old;
+		}
+		if (end) dentry_put(end);
+	}
 	kfree(buf);
 	return stop;
 }
