@@ -50,7 +50,7 @@ static void basics(void)
 	CHECK(ioctl(p[0], FIONREAD, &n) == 0 && n == 5);
 	CHECK(events(p[0], POLLIN) == POLLIN);
 	CHECK(read(p[0], b, 2) == 2 && read(p[0], b, 64) == 3 && b[2] == 'o');
-	struct iovec v[3] = { { "ab", 2 }, { "", 0 }, { "cde", 3 } }, w[2] = { { b, 1 }, { b + 10, 50 } };
+	struct iovec v[3] = { { (char *)"ab", 2 }, { b, 0 }, { (char *)"cde", 3 } }, w[2] = { { b, 1 }, { b + 10, 50 } };
 	CHECK(writev(p[1], v, 3) == 5);
 	CHECK(readv(p[0], w, 2) == 5 && b[0] == 'a' && !memcmp(b + 10, "bcde", 4));
 	FAILS(write(p[1], bad, 4), EFAULT);
@@ -168,7 +168,7 @@ static void blocking(void)
 	close(ends[1]);
 }
 
-static const char *fifo = "/tmp/ipc_pipe.fifo";
+static const char *fifo = "ipc_pipe.fifo";
 static void *open_writer(void *arg)
 {
 	usleep(20000);

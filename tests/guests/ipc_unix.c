@@ -18,7 +18,7 @@
 #include <unistd.h>
 #include "check.h"
 
-#define PATH "/tmp/ipc_unix.sock"
+#define PATH "ipc_unix.sock"
 static volatile sig_atomic_t got;
 static void note(int n) { got = n; }
 
@@ -162,13 +162,13 @@ static void packets(int type)
 	CHECK(recvmsg(s[1], &m, MSG_TRUNC) == 6 && (m.msg_flags & MSG_TRUNC));
 	CHECK(recv(s[1], b, 100, 0) == 0);
 	FAILS(recv(s[1], b, 1, MSG_DONTWAIT), EAGAIN);
-	struct iovec w[2] = { { "ab", 2 }, { "cd", 2 } }, r[2] = { { b, 1 }, { b + 50, 50 } };
+	struct iovec w[2] = { { (char *)"ab", 2 }, { (char *)"cd", 2 } }, r[2] = { { b, 1 }, { b + 50, 50 } };
 	CHECK(writev(s[0], w, 2) == 4 && readv(s[1], r, 2) == 4 && b[0] == 'a' && !memcmp(b + 50, "bcd", 3));
 	n = 300000;
 	static char big[300000];
 	FAILS(send(s[0], big, (size_t)n, MSG_DONTWAIT), EMSGSIZE);
 	struct mmsghdr mm[3] = { 0 };
-	struct iovec x[3] = { { "1", 1 }, { "22", 2 }, { "333", 3 } };
+	struct iovec x[3] = { { (char *)"1", 1 }, { (char *)"22", 2 }, { (char *)"333", 3 } };
 	for (int i = 0; i < 3; i++)
 		mm[i].msg_hdr = (struct msghdr){ .msg_iov = &x[i], .msg_iovlen = 1 };
 	CHECK(sendmmsg(s[0], mm, 3, 0) == 3 && mm[2].msg_len == 3);
@@ -212,23 +212,23 @@ static void names(const char *path)
 	char buf[8];
 	int s, c, v, again;
 
-	if (path[0] == '/')
+	if (path[0] != '@')
 		unlink(path);
 	CHECK((server = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0 && (c = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0);
-	FAILS(connect(c, (struct sockaddr *)&a, size), path[0] == '/' ? ENOENT : ECONNREFUSED);
+	FAILS(connect(c, (struct sockaddr *)&a, size), path[0] != '@' ? ENOENT : ECONNREFUSED);
 	CHECK(bind(server, (struct sockaddr *)&a, size) == 0);
-	FAILS(bind(server, (struct sockaddr *)&a, size), path[0] == '/' ? EADDRINUSE : EINVAL);
+	FAILS(bind(server, (struct sockaddr *)&a, size), path[0] != '@' ? EADDRINUSE : EINVAL);
 	CHECK((again = socket(AF_UNIX, SOCK_STREAM, 0)) >= 0);
 	FAILS(bind(again, (struct sockaddr *)&a, size), EADDRINUSE);
 	close(again);
 	FAILS(connect(c, (struct sockaddr *)&a, size), ECONNREFUSED); /* bound, not listening */
 	CHECK(getsockname(server, (struct sockaddr *)&b, &room) == 0);
-	CHECK(room == (path[0] == '/' ? offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1 : size) && !memcmp(&a, &b, room));
+	CHECK(room == (path[0] != '@' ? offsetof(struct sockaddr_un, sun_path) + strlen(path) + 1 : size) && !memcmp(&a, &b, room));
 	CHECK(listen(server, 1) == 0);
 	room = sizeof(v);
 	CHECK(getsockopt(server, SOL_SOCKET, SO_ACCEPTCONN, &v, &room) == 0 && v == 1);
 	again = socket(AF_UNIX, SOCK_DGRAM, 0);
-	FAILS(connect(again, (struct sockaddr *)&a, size), path[0] == '/' ? EPROTOTYPE : ECONNREFUSED); /* abstract names are by type */
+	FAILS(connect(again, (struct sockaddr *)&a, size), path[0] != '@' ? EPROTOTYPE : ECONNREFUSED); /* abstract names are by type */
 	close(again);
 	CHECK(pthread_create(&t, NULL, client, (void *)path) == 0);
 	room = sizeof(b);
@@ -262,7 +262,7 @@ static void names(const char *path)
 		close(q[i]);
 	FAILS(connect(c, (struct sockaddr *)&a, size), ECONNREFUSED);
 	close(c);
-	if (path[0] == '/') {
+	if (path[0] != '@') {
 		struct stat st;
 		CHECK(stat(path, &st) == 0 && S_ISSOCK(st.st_mode));
 		FAILS(open(path, O_RDONLY), ENXIO);
@@ -303,7 +303,7 @@ static void datagrams(void)
 static ssize_t send_fds(int s, const int *fds, int n, struct ucred *cred)
 {
 	union { char room[256]; struct cmsghdr align; } u = { 0 };
-	struct iovec v = { "F", 1 };
+	struct iovec v = { (char *)"F", 1 };
 	struct msghdr m = { .msg_iov = &v, .msg_iovlen = 1, .msg_control = u.room };
 	struct cmsghdr *c = (struct cmsghdr *)u.room;
 
