@@ -294,22 +294,6 @@ static struct hhandle *writable(struct inode *i, int *err)
 	return handle_new(i, r, PICO_ACCESS_WRITE);
 }
 
-int host_resize(struct inode *i, u64 size)
-{
-	int err = 0;
-	struct hhandle *h = writable(i, &err);
-
-	if (!h) return err;
-	s64 r = Dk(StreamSetLength)(h->stream, size, PICO_LENGTH_SET, 0);
-	handle_put(h);
-	if (r < 0) return (int)r;
-	i->size = size;
-	hnode(i)->fresh = 0;
-	return 0;
-}
-
-/* ---- files ---- */
-
 /* A transfer of a file is over soon and, as on Linux, no signal ends it: the
  * interrupt is remembered and the call issued again. A program may be loading
  * that could not say EINTR to anybody. */
@@ -319,6 +303,22 @@ int host_resize(struct inode *i, u64 size)
 		interrupt_defer(); \
 	settled_; \
 })
+
+int host_resize(struct inode *i, u64 size)
+{
+	int err = 0;
+	struct hhandle *h = writable(i, &err);
+
+	if (!h) return err;
+	s64 r = settled(Dk(StreamSetLength)(h->stream, size, PICO_LENGTH_SET, 0));
+	handle_put(h);
+	if (r < 0) return (int)r;
+	i->size = size;
+	hnode(i)->fresh = 0;
+	return 0;
+}
+
+/* ---- files ---- */
 
 static s64 host_read(struct file *f, const struct iobuf *b, u64 pos)
 {
@@ -394,7 +394,7 @@ static int host_fallocate(struct file *f, u32 mode, u64 offset, u64 size)
 
 	for (size_t k = 0; k < ARRAY_SIZE(modes); k++)
 		if (modes[k].linux_mode == mode) {
-			s64 r = Dk(StreamSetLength)(f->stream, size, modes[k].mode, offset);
+			s64 r = settled(Dk(StreamSetLength)(f->stream, size, modes[k].mode, offset));
 			if (r < 0) return (int)r;
 			return host_update(f->inode, true);
 		}
