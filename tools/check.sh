@@ -72,6 +72,7 @@ status 'a directory is no program' 126 "$pico" run /usr
 status 'search on the guest PATH' 0 "$pico" run true
 status 'not on the guest PATH' 127 "$pico" run no-such-program-anywhere
 is 'arguments' "$("$pico" run /bin/echo a 'b  c' --env '' d)" 'a b  c --env  d'
+status 'limit of memory' 0 "$pico" run --memory 256M /bin/true
 is 'standard input' "$(printf 'one\ntwo\n' | "$pico" run /bin/cat)" "$(printf 'one\ntwo')"
 is 'standard error' "$("$pico" run /bin/sh -c 'echo x >&2' 2>&1 >/dev/null)" x
 is 'environment' "$("$pico" run --env A=1 --env B=2 --env A=3 /bin/sh -c 'echo $A$B')" 32
@@ -109,6 +110,21 @@ chmod 755 "$tap_tmp"
 	is 'and the host has it' "$(cat "$tap_tmp/rw/new")" x
 	status 'what is not mounted is not there' 1 "$pico" run /bin/sh -c "test -e $tap_tmp/ro/file"
 }
+
+# --- a root of its own: needs a program that needs no other file ---
+busybox=$(command -v busybox)
+if [ -n "$busybox" ] && ! readelf -lW "$busybox" | grep -q INTERP; then
+	mkdir -p "$tap_tmp/root/bin"
+	cp "$busybox" "$tap_tmp/root/bin/busybox"
+	is 'root' "$("$pico" run --root "$tap_tmp/root" /bin/busybox ls /bin)" busybox
+	status 'root is read-only' 1 "$pico" run --root "$tap_tmp/root" /bin/busybox touch /bin/new
+	status 'root is writable when asked' 0 "$pico" run --root "$tap_tmp/root" --root-rw /bin/busybox touch /bin/new
+	check 'and the host has it' test -e "$tap_tmp/root/bin/new"
+	is 'a mount inside a root' "$("$pico" run --root "$tap_tmp/root" --mount "$tap_tmp/ro:/data" \
+		/bin/busybox cat /data/file)" content
+else
+	skip 'root' 'no static busybox'
+fi
 
 # --- signals: the tool tells the guest and reports its end ---
 # forward SIGNAL: sends it when the guest is up; prints status and output.
