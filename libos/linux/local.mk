@@ -29,6 +29,7 @@ libos_linux_SOURCES += \
 	libos/linux/sys/futex_robust.c \
 	libos/linux/sys/ids.c \
 	libos/linux/sys/itimer.c \
+	libos/linux/sys/pidfd.c \
 	libos/linux/sys/prctl.c \
 	libos/linux/sys/process.c \
 	libos/linux/sys/rlimit.c \
@@ -55,6 +56,7 @@ include libos/linux/mm/local.mk
 
 # ipc: pipes, events, unix sockets, and the memory-generated file systems
 libos_linux_SOURCES += \
+	libos/linux/ipc/async.c \
 	libos/linux/ipc/core.c \
 	libos/linux/ipc/epoll.c \
 	libos/linux/ipc/eventfd.c \

@@ -303,6 +303,42 @@ static void sleepers(void)
 	close(wide);
 }
 
+static siginfo_t last;
+static void tell(int n, siginfo_t *i, void *c)
+{
+	(void)c;
+	got = n;
+	last = *i;
+}
+
+/* A signal to the owner when there is something to read. */
+static void asynchronous(void)
+{
+	struct sigaction sa = { .sa_sigaction = tell, .sa_flags = SA_SIGINFO };
+	struct f_owner_ex owner = { F_OWNER_TID, (pid_t)syscall(SYS_gettid) };
+	int p[2];
+
+	sigaction(SIGIO, &sa, NULL);
+	sigaction(SIGRTMIN + 3, &sa, NULL);
+	CHECK(pipe(p) == 0 && fcntl(p[0], F_SETOWN, getpid()) == 0 && fcntl(p[0], F_GETOWN) == getpid());
+	got = 0;
+	CHECK(write(p[1], "x", 1) == 1 && got == 0);
+	CHECK(fcntl(p[0], F_SETFL, O_ASYNC) == 0 && (fcntl(p[0], F_GETFL) & O_ASYNC));
+	CHECK(write(p[1], "x", 1) == 1);
+	usleep(1000);
+	CHECK(got == SIGIO);
+	CHECK(fcntl(p[0], F_SETSIG, SIGRTMIN + 3) == 0 && fcntl(p[0], F_SETOWN_EX, &owner) == 0);
+	CHECK(write(p[1], "x", 1) == 1);
+	usleep(1000);
+	CHECK(got == SIGRTMIN + 3 && last.si_fd == p[0] && last.si_code == POLL_IN && (last.si_band & POLLIN));
+	got = 0;
+	CHECK(fcntl(p[0], F_SETFL, 0) == 0 && write(p[1], "x", 1) == 1);
+	usleep(1000);
+	CHECK(got == 0);
+	close(p[0]);
+	close(p[1]);
+}
+
 int main(void)
 {
 	polls();
@@ -310,5 +346,6 @@ int main(void)
 	epoll_errors();
 	epolls();
 	sleepers();
+	asynchronous();
 	OK();
 }

@@ -40,7 +40,7 @@ struct item {
 	u32 stream_count; struct { pico_handle readable, writable; } streams[2];
 };
 struct item_wait { struct item_wait *next; struct wait_entry w; };
-struct links { struct list items; }; /* file->epoll_links */
+struct links { struct list items; struct async *async; }; /* file->epoll_links */
 struct adder { struct poll_table table; struct item *item; int error; };
 
 static const struct file_ops epoll_ops;
@@ -193,6 +193,18 @@ static void item_destroy(struct item *it)
 	kfree(it);
 }
 
+/* With epoll_lock. */
+static struct links *links_make(struct file *f)
+{
+	struct links *l = kzalloc(sizeof(*l));
+
+	if (l) {
+		list_init(&l->items);
+		f->epoll_links = l;
+	}
+	return l;
+}
+
 static int item_insert(struct epoll *ep, struct file *f, int fd, const struct epoll_event *ev)
 {
 	struct adder a = { .table = { adder_add, adder_add_stream } };
@@ -202,14 +214,9 @@ static int item_insert(struct epoll *ep, struct file *f, int fd, const struct ep
 
 	if (!it)
 		return -ENOMEM;
-	if (!links) {
-		links = kmalloc(sizeof(*links));
-		if (!links) {
-			kfree(it);
-			return -ENOMEM;
-		}
-		list_init(&links->items);
-		f->epoll_links = links;
+	if (!links && !(links = links_make(f))) {
+		kfree(it);
+		return -ENOMEM;
 	}
 	it->ep = ep;
 	it->file = f;
@@ -402,7 +409,34 @@ void epoll_file_released(struct file *f)
 	}
 	f->epoll_links = NULL;
 	unlock(&IPC->epoll_lock);
+	if (links->async)
+		async_stop(links->async);
 	kfree(links);
+}
+
+int file_set_async(struct file *f, bool on)
+{
+	struct async *fresh = NULL, *old = NULL;
+	struct links *links;
+	int err = 0;
+
+	if (!f->ops->poll)
+		return 0;
+	if (on && !(fresh = async_start(f)))
+		return -ENOMEM;
+	lock(&IPC->epoll_lock);
+	links = f->epoll_links ? f->epoll_links : links_make(f);
+	if (links) {
+		old = links->async;
+		links->async = fresh;
+	} else {
+		old = fresh;
+		err = -ENOMEM;
+	}
+	unlock(&IPC->epoll_lock);
+	if (old)
+		async_stop(old);
+	return err;
 }
 
 static void epoll_release(struct file *f)

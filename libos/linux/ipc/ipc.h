@@ -108,7 +108,9 @@ void *ipc_page_get(void);
 void ipc_page_put(void *page);
 /* epoll.c: all of epoll's own */
 bool file_is_epoll(const struct file *f);
-/* The process's numbers, for credentials and the like. */
+struct async;
+struct async *async_start(struct file *f); /* async.c; kept by epoll.c's links */
+void async_stop(struct async *a);
 void pipe_signal(void); /* SIGPIPE to the current task */
 
 /* fs/console.c */

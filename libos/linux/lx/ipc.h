@@ -38,6 +38,8 @@ s64 pipe_peek(struct file *f, void *buf, size_t size, bool nonblock); /* tee(2):
 long pipe_fcntl(struct file *f, u32 cmd, u64 arg); /* F_SETPIPE_SZ F_GETPIPE_SZ; -EBADF when f is no pipe */
 long memfd_fcntl(struct file *f, u32 cmd, u64 arg); /* F_ADD_SEALS F_GET_SEALS; -EINVAL when f has no seals */
 
+int file_set_async(struct file *f, bool on); /* O_ASYNC changes: signals for the owner */
+
 /* Descriptors 0, 1, 2 over the host's console streams. */
 int console_open_std(struct files *files);
 /* The host's window changed (PICO_HOST_WINDOW): reads the size again, SIGWINCH to the foreground. */

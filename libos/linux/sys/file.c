@@ -60,6 +60,7 @@ static s64 set_flags(struct file *f, u32 wanted)
 
 	if (flags & ~f->flags & O_NOATIME && f->inode && !owner_or_capable(f->inode)) return -EPERM;
 	if (f->ops->set_flags && (err = f->ops->set_flags(f, flags))) return err;
+	if ((flags ^ f->flags) & FASYNC && (err = file_set_async(f, flags & FASYNC))) return err;
 	f->flags = flags;
 	return 0;
 }
