@@ -56,6 +56,10 @@ int signal_may_send(struct process *p, int signo); /* kill(2)'s permission: 0 or
 int signal_dequeue_locked(struct task *t, u64 set, struct lx_siginfo *info); /* sig_lock held */
 void signal_notify_parent(struct process *p, int code, u32 status); /* SIGCHLD and its waiters; tree_lock held */
 
+/* sys/pidfd.c */
+struct file *pidfd_file(struct process *p, u32 flags); /* NULL: out of memory */
+struct process *pidfd_process(int fd, bool *nonblock); /* reference taken; NULL: no such descriptor */
+
 /* sys/futex.c */
 void futex_init(void);
 void futex_task_exit(struct task *t); /* robust list, PI locks, clear_child_tid */

@@ -103,6 +103,7 @@ struct process { /* a thread group */
 	struct sigpending shared_pending;
 	struct wait_queue signal_wait; /* signalfd, sigwaitinfo */
 	struct wait_queue child_wait; /* wait4 */
+	struct wait_queue exit_wait; /* pidfd: it has ended */
 	u32 group_exit, group_exit_code; /* code as wait status */
 	u32 state; /* enum process_state */
 	u32 exit_status;

@@ -147,6 +147,7 @@ void process_zombie(struct process *p, u32 status)
 		hang_up_group(p->pgid);
 	p->exit_status = status;
 	p->state = PROCESS_ZOMBIE;
+	wake_up(&p->exit_wait, 0);
 	struct process *parent = p->parent;
 	const struct lx_sigaction *sa = parent ? &parent->actions[SIGCHLD] : NULL;
 	const bool unwanted = !parent || parent == K->root ||

@@ -163,6 +163,7 @@ struct process *process_alloc(void)
 	sigpending_init(&p->shared_pending);
 	wait_queue_init(&p->signal_wait);
 	wait_queue_init(&p->child_wait);
+	wait_queue_init(&p->exit_wait);
 	p->exit_signal = 17; /* SIGCHLD */
 	p->dumpable = 1;
 	p->start_time = now_mono();

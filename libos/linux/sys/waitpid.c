@@ -131,11 +131,15 @@ SYSCALL(wait4)
 	return e.pid;
 }
 
-static int id_of_pidfd(int fd, u32 *pid)
+static int id_of_pidfd(int fd, u32 *pid, bool *nonblock)
 {
-	(void)fd;
-	(void)pid;
-	return -EBADF; /* there are no descriptors of processes */
+	struct process *p = pidfd_process(fd, nonblock);
+
+	if (!p)
+		return -EBADF;
+	*pid = p->pid;
+	process_put(p);
+	return 0;
 }
 
 SYSCALL(waitid)
@@ -144,6 +148,7 @@ SYSCALL(waitid)
 	struct wanted w = { .which = (u32)a[0], .id = (u32)a[1], .options = options };
 	struct lx_siginfo info;
 	struct event e = { 0 };
+	bool nonblock = false;
 
 	if (options & ~(u32)(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WNOTHREAD | __WCLONE | __WALL))
 		return -EINVAL;
@@ -166,16 +171,20 @@ SYSCALL(waitid)
 		if ((s32)a[1] < 0)
 			return -EINVAL;
 		w.which = P_PID;
-		int err = id_of_pidfd((s32)a[1], &w.id);
+		int err = id_of_pidfd((s32)a[1], &w.id, &nonblock);
 		if (err)
 			return err;
 		break;
 	default:
 		return -EINVAL;
 	}
+	if (nonblock)
+		w.options |= WNOHANG;
 	int r = wait_for_child(&w, &e);
 	if (r < 0)
 		return r;
+	if (!r && nonblock && !(options & WNOHANG))
+		return -EAGAIN;
 	memset(&info, 0, sizeof(info));
 	if (r > 0) {
 		info.signo = SIGCHLD;

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Descriptors of processes: a reference that stays good when the number is
+ * given to another. Readable when the process has ended.
+ */
+#include "../lx/fs.h"
+#include "../lx/proc.h"
+#include "../lx/syscall.h"
+#include "../lx/uaccess.h"
+#include <asm/fcntl.h>
+#include <linux/eventpoll.h>
+#include <linux/signal.h>
+
+#define PIDFD_NONBLOCK O_NONBLOCK
+
+static bool ended(const struct process *p)
+{
+	const u32 state = __atomic_load_n(&p->state, __ATOMIC_ACQUIRE);
+	return state == PROCESS_ZOMBIE || state == PROCESS_DEAD;
+}
+
+static u32 pidfd_poll(struct file *f, struct poll_table *t)
+{
+	struct process *p = f->data;
+
+	if (t)
+		t->add(t, &p->exit_wait);
+	return ended(p) ? 0x001 | 0x040 : 0; /* EPOLLIN, EPOLLRDNORM */
+}
+
+static int pidfd_info(struct file *f, char *buf, size_t size)
+{
+	const struct process *p = f->data;
+	const s32 pid = p->state == PROCESS_DEAD ? -1 : (s32)p->pid;
+	return snprintf(buf, size, "Pid:\t%d\nNSpid:\t%d\n", pid, pid);
+}
+
+static void pidfd_release(struct file *f) { process_put(f->data); }
+
+static const struct file_ops pidfd_ops = {
+	.name = "anon_inode:[pidfd]",
+	.poll = pidfd_poll,
+	.fdinfo = pidfd_info,
+	.release = pidfd_release,
+};
+
+struct file *pidfd_file(struct process *p, u32 flags)
+{
+	struct file *f = file_alloc(&pidfd_ops, O_RDWR | (flags & O_NONBLOCK));
+
+	if (f) {
+		ref_get(&p->ref);
+		f->data = p;
+	}
+	return f;
+}
+
+struct process *pidfd_process(int fd, bool *nonblock)
+{
+	struct file *f = fd_get(fd);
+	struct process *p = NULL;
+
+	if (f && f->ops == &pidfd_ops) {
+		p = f->data;
+		ref_get(&p->ref);
+		if (nonblock)
+			*nonblock = f->flags & O_NONBLOCK;
+	}
+	if (f)
+		file_put(f);
+	return p;
+}
+
+SYSCALL(pidfd_open)
+{
+	const s32 pid = (s32)a[0];
+
+	if ((u32)a[1] & ~(u32)PIDFD_NONBLOCK)
+		return -EINVAL;
+	if (pid <= 0)
+		return -EINVAL;
+	struct task *t = task_by_tid((u32)pid);
+	if (!t)
+		return -ESRCH;
+	s64 r = -EINVAL; /* a thread that leads no group */
+	if (t->process->pid == (u32)pid) {
+		struct file *f = pidfd_file(t->process, (u32)a[1]);
+		r = f ? fd_install(f, O_CLOEXEC, 0) : -ENOMEM;
+	}
+	task_put(t);
+	return r;
+}
+
+SYSCALL(pidfd_send_signal)
+{
+	const int signo = (s32)a[1];
+	struct lx_siginfo info = { .signo = signo, .code = SI_USER };
+
+	if ((u32)a[3])
+		return -EINVAL;
+	struct process *p = pidfd_process((s32)a[0], NULL);
+	if (!p)
+		return -EBADF;
+	s64 err = -EFAULT;
+	if (a[2]) {
+		if (get_user(info, a[2]))
+			goto out;
+		err = -EINVAL;
+		if (info.signo != signo)
+			goto out;
+		err = -EPERM;
+		if (p != current->process && (info.code >= 0 || info.code == SI_TKILL))
+			goto out;
+	} else {
+		info.rt.pid = (s32)current->process->pid;
+		info.rt.uid = current->process->creds.uid;
+	}
+	err = p->state == PROCESS_DEAD ? -ESRCH : (u32)signo > 64 ? -EINVAL : signal_may_send(p, signo);
+	if (!err)
+		err = signal_send_process(p, signo, &info);
+out:
+	process_put(p);
+	return err;
+}
+
+/* Another's descriptors are for who may trace it: nobody may. */
+SYSCALL(pidfd_getfd)
+{
+	if ((u32)a[2])
+		return -EINVAL;
+	struct process *p = pidfd_process((s32)a[0], NULL);
+	if (!p)
+		return -EBADF;
+	s64 r = -EPERM;
+	if (p == current->process) {
+		struct file *f = fd_get((s32)a[1]);
+		r = f ? fd_install(f, O_CLOEXEC, 0) : -EBADF;
+	}
+	process_put(p);
+	return r;
+}
+
+/* Equal things of two processes compare as 0; only one's own may be looked at. */
+SYSCALL(kcmp)
+{
+	enum { FILE_, VM, FILES, FS, SIGHAND, IO, SYSVSEM, EPOLL_TFD };
+	struct task *x = task_by_tid((u32)a[0]), *y = task_by_tid((u32)a[1]);
+	const void *one = NULL, *two = NULL;
+	s64 r = -ESRCH;
+
+	if (!x || !y)
+		goto out;
+	r = -EPERM;
+	if (x->process != current->process || y->process != current->process)
+		goto out;
+	switch ((u32)a[2]) {
+	case FILE_: {
+		struct file *f = fd_get_any((s32)a[3]), *g = fd_get_any((s32)a[4]);
+		r = f && g ? (f == g ? 0 : f < g ? 1 : 2) : -EBADF;
+		if (f)
+			file_put(f);
+		if (g)
+			file_put(g);
+		goto out;
+	}
+	case VM: one = x->mm; two = y->mm; break;
+	case FILES: one = x->files; two = y->files; break;
+	case FS: one = x->fs; two = y->fs; break;
+	case SIGHAND: one = x->process; two = y->process; break;
+	case IO: case SYSVSEM: break;
+	case EPOLL_TFD: r = -EOPNOTSUPP; goto out;
+	default: r = -EINVAL; goto out;
+	}
+	r = one == two ? 0 : one < two ? 1 : 2;
+out:
+	task_put(x);
+	task_put(y);
+	return r;
+}
