@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include <asm/prctl.h>
 #include <grp.h>
+#include <poll.h>
+#include <signal.h>
 #include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <sched.h>
@@ -15,6 +17,7 @@
 #include <sys/sysinfo.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include "check.h"
 
@@ -154,6 +157,26 @@ static void io_priority(void)
 	CHECK(syscall(SYS_ioprio_set, PROCESS, 0, 0) == 0);
 }
 
+/* A descriptor of ourselves: never readable, no child's. */
+static void descriptors(void)
+{
+	const int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	struct pollfd p = { fd, POLLIN, 0 };
+	siginfo_t info;
+	char c;
+
+	CHECK(fd >= 0);
+	FAILS(syscall(SYS_pidfd_open, getpid(), 77), EINVAL);
+	FAILS(syscall(SYS_pidfd_open, -1, 0), EINVAL);
+	FAILS(syscall(SYS_pidfd_open, 0x3fffff, 0), ESRCH);
+	CHECK(poll(&p, 1, 0) == 0);
+	CHECK(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) == 0);
+	FAILS(waitid(P_PIDFD, (id_t)fd, &info, WEXITED), ECHILD);
+	FAILS(syscall(SYS_pidfd_send_signal, 1, 0, NULL, 0), EBADF);
+	FAILS(read(fd, &c, 1), EINVAL);
+	close(fd);
+}
+
 int main(void)
 {
 	names();
@@ -161,6 +184,7 @@ int main(void)
 	limits();
 	scheduling();
 	randomness();
+	descriptors();
 	users();
 	io_priority();
 	OK();
