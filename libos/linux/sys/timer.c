@@ -204,7 +204,7 @@ static int set_event(struct posix_timer *t, const struct lx_sigevent *e)
 		t->target = e->tid > 0 ? task_by_tid((u32)e->tid) : NULL;
 		if (!t->target || t->target->process != current->process)
 			return -EINVAL;
-		/* fall through */
+		__attribute__((fallthrough));
 	case SIGEV_SIGNAL:
 	case SIGEV_THREAD:
 		return e->signo <= 0 || e->signo > 64 ? -EINVAL : 0;
