@@ -24,4 +24,4 @@ $(guest_dynamic): tests/guests/%.dyn: tests/guests/%.c tests/guests/check.h
 check_DATA += $(guest_static) $(guest_dynamic)
 CLEANFILES += $(guest_static) $(guest_dynamic)
 EXTRA_DIST += $(guest_tests:%=tests/guests/%.c) tests/guests/check.h tests/guests/fs.h tests/guests/ends.c tests/guests/hostile.c
-tap_tests += tests/guests/run.sh tests/guests/ends.sh tests/guests/hostile.sh
+tap_tests += tests/guests/run.sh tests/guests/ends.sh tests/guests/hostile.sh tests/guests/host.sh

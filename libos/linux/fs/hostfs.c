@@ -103,7 +103,9 @@ bool host_same(struct inode *i, const struct pico_stream_attributes *a)
 
 static struct list *bucket(struct hostfs *h, const struct pico_stream_attributes *a)
 {
-	return &h->hash[(u32)((a->inode * 0x9e3779b97f4a7c15ull) >> 40) % HOST_HASH];
+	struct list *l = &h->hash[(u32)((a->inode * 0x9e3779b97f4a7c15ull) >> 40) % HOST_HASH];
+	if (!l->next) list_init(l); /* most are never used: their pages stay untouched */
+	return l;
 }
 
 static struct inode *find_inode(struct hostfs *h, const struct pico_stream_attributes *a, const char *link, size_t link_size)
@@ -209,7 +211,9 @@ void host_validated(struct hostfs *h, struct dentry *d)
 	u64 now = now_mono();
 
 	d->expires = now + (h->read_only ? HOST_TTL : HOST_GRACE);
-	d->walk_expires = d->inode || h->read_only ? now + HOST_TTL : d->expires;
+	/* The host is asked by whole paths and says when a directory on the way
+	 * is none any more; a link is not on the way it sees. */
+	d->walk_expires = d->inode && S_ISDIR(d->inode->mode) ? now + HOST_TTL : d->expires;
 }
 
 /* Something on the way is not the directory it was: all of it is looked at anew. */
@@ -551,7 +555,6 @@ struct inode *hostfs_root(const char *guest_path, u32 type, bool read_only, int 
 	*err = -ENOMEM;
 	h = kzalloc(sizeof(*h) + size + 1);
 	if (!h) return NULL;
-	for (u32 k = 0; k < HOST_HASH; k++) list_init(&h->hash[k]);
 	h->read_only = read_only;
 	h->prefix_size = size == 1 ? 0 : (u32)size;
 	memcpy(h->prefix, guest_path, size + 1);
