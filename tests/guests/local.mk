@@ -7,7 +7,7 @@
 guest_tests = fs_attr fs_copy fs_data fs_dir fs_fd fs_lock fs_map fs_mount fs_names fs_open fs_threads \
 	ipc_event ipc_files ipc_pipe ipc_poll ipc_unix \
 	mm_advise mm_exec mm_map mm_stack mm_threads \
-	proc_files proc_futex proc_ids proc_signals proc_threads proc_time
+	proc_files proc_futex proc_ids proc_signals proc_storm proc_threads proc_time
 
 guest_static = $(guest_tests:%=tests/guests/%) tests/guests/ends tests/guests/hostile
 guest_dynamic = $(guest_tests:%=tests/guests/%.dyn)

@@ -311,7 +311,9 @@ static struct task *choose(struct process *p, int signo)
 	return second;
 }
 
-static void complete(struct process *p, struct task *t, int signo)
+/* The task to tell, once the lock is let go: to interrupt a running thread is a
+ * request to the host. NULL: nobody. A reference is taken. */
+static struct task *complete(struct process *p, struct task *t, int signo)
 {
 	if (!t || !wants(t, signo))
 		t = t ? NULL : choose(p, signo);
@@ -327,10 +329,23 @@ static void complete(struct process *p, struct task *t, int signo)
 		process_end_others(p, TIF_EXIT);
 		if (current && current->process == p)
 			__atomic_fetch_or(&current->flags, TIF_EXIT, __ATOMIC_SEQ_CST);
-		return;
+		return NULL;
 	}
-	if (t)
-		task_kick(t, TIF_SIGPENDING);
+	if (!t)
+		return NULL;
+	__atomic_fetch_or(&t->flags, TIF_SIGPENDING, __ATOMIC_SEQ_CST);
+	if (t == current)
+		return NULL;
+	ref_get(&t->ref);
+	return t;
+}
+
+static void tell(struct task *t)
+{
+	if (!t)
+		return;
+	task_kick_raw(t);
+	task_put(t);
 }
 
 static int queue(struct process *p, struct sigpending *pending, int signo, const struct lx_siginfo *info)
@@ -355,14 +370,14 @@ static int queue(struct process *p, struct sigpending *pending, int signo, const
 }
 
 /* sig_lock held. t NULL: to the process. */
-static int send_locked(struct process *p, struct task *t, int signo, const struct lx_siginfo *info)
+static int send_locked(struct process *p, struct task *t, int signo, const struct lx_siginfo *info, struct task **whom)
 {
 	if (!prepare(p, t, signo))
 		return 0;
 	int err = queue(p, t ? &t->pending : &p->shared_pending, signo, info);
 	if (err)
 		return err;
-	complete(p, t, signo);
+	*whom = complete(p, t, signo);
 	wake_up(&p->signal_wait, 1 /* EPOLLIN: signalfd */);
 	return 0;
 }
@@ -377,7 +392,7 @@ bool signal_queue_timer(struct process *p, struct task *t, int signo, const stru
 	q->info = *info;
 	list_add_tail(queue_of(pending), &q->node);
 	pending->set |= SET(signo);
-	complete(p, t, signo);
+	tell(complete(p, t, signo));
 	wake_up(&p->signal_wait, 1);
 	return true;
 }
@@ -385,22 +400,27 @@ bool signal_queue_timer(struct process *p, struct task *t, int signo, const stru
 int signal_send_task(struct task *t, int signo, const struct lx_siginfo *info)
 {
 	struct process *p = t->process;
+	struct task *whom = NULL;
 
 	if (!signo || p == K->root)
 		return 0;
 	lock(&p->sig_lock);
-	int err = t->exiting ? 0 : send_locked(p, t, signo, info);
+	int err = t->exiting ? 0 : send_locked(p, t, signo, info, &whom);
 	unlock(&p->sig_lock);
+	tell(whom);
 	return err;
 }
 
 int signal_send_process(struct process *p, int signo, const struct lx_siginfo *info)
 {
+	struct task *whom = NULL;
+
 	if (!signo || p == K->root)
 		return 0;
 	lock(&p->sig_lock);
-	int err = send_locked(p, NULL, signo, info);
+	int err = send_locked(p, NULL, signo, info, &whom);
 	unlock(&p->sig_lock);
+	tell(whom);
 	return err;
 }
 
@@ -426,6 +446,7 @@ void signal_force(int signo, const struct lx_siginfo *info)
 	struct task *t = current;
 	struct process *p = t->process;
 	struct lx_sigaction *sa = &p->actions[signo];
+	struct task *whom = NULL; /* it is us */
 
 	lock(&p->sig_lock);
 	if ((t->sigmask & SET(signo)) || sa->handler == HANDLER_IGN) {
@@ -433,7 +454,7 @@ void signal_force(int signo, const struct lx_siginfo *info)
 		t->sigmask &= ~SET(signo);
 		signal_recalc(t);
 	}
-	send_locked(p, t, signo, info);
+	send_locked(p, t, signo, info, &whom);
 	unlock(&p->sig_lock);
 }
 
