@@ -293,7 +293,7 @@ static int inotify_info(struct file *f, char *buf, size_t size)
 
 static const struct file_ops inotify_ops = {
 	.name = "anon_inode:inotify", .read = inotify_read, .poll = inotify_poll, .ioctl = inotify_ioctl,
-	.release = inotify_release, .fdinfo = inotify_info, .gather = true,
+	.release = inotify_release, .fdinfo = inotify_info, .seek = seek_noop, .gather = true,
 };
 
 /* ---- system calls ---- */

@@ -708,6 +708,7 @@ static int epoll_info(struct file *f, char *buf, size_t size)
 
 static const struct file_ops epoll_ops = {
 	.name = "anon_inode:[eventpoll]", .poll = epoll_poll, .release = epoll_release, .fdinfo = epoll_info,
+	.seek = seek_noop,
 };
 
 static s64 do_create(u32 flags)

@@ -64,7 +64,7 @@ static s64 eventfd_write(struct file *f, const struct iobuf *b, u64 pos)
 	s64 err;
 
 	(void)pos;
-	if (b->size < sizeof(value))
+	if (b->size != sizeof(value)) /* strict since Linux 6.7 */
 		return -EINVAL;
 	if (iobuf_copy_from(b, 0, &value, sizeof(value)))
 		return -EFAULT;
@@ -109,7 +109,7 @@ static void eventfd_release(struct file *f) { kfree(f->data); }
 
 static const struct file_ops eventfd_ops = {
 	.name = "anon_inode:[eventfd]", .read = eventfd_read, .write = eventfd_write, .poll = eventfd_poll,
-	.release = eventfd_release, .fdinfo = eventfd_info, .gather = true,
+	.release = eventfd_release, .fdinfo = eventfd_info, .seek = seek_noop, .gather = true,
 };
 
 static s64 do_eventfd(u32 count, u32 flags)

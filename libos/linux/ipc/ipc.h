@@ -111,6 +111,7 @@ bool file_is_epoll(const struct file *f);
 struct async;
 struct async *async_start(struct file *f); /* async.c; kept by epoll.c's links */
 void async_stop(struct async *a);
+s64 seek_noop(struct file *f, s64 offset, int whence);
 void pipe_signal(void); /* SIGPIPE to the current task */
 
 /* fs/console.c */

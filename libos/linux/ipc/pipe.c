@@ -515,7 +515,7 @@ static int pipe_files(u32 flags, struct file *out[2])
 	if (!i || !p)
 		goto fail;
 	i->fifo = p;
-	out[0] = pipe_end(p, i, O_RDONLY | flags);
+	out[0] = pipe_end(p, i, O_RDONLY | (flags & ~(u32)O_DIRECT)); /* the writer alone makes packets */
 	if (!out[0])
 		goto fail;
 	out[1] = pipe_end(p, i, O_WRONLY | flags);

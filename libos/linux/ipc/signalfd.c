@@ -106,7 +106,7 @@ static void signalfd_release(struct file *f) { kfree(f->data); }
 
 static const struct file_ops signalfd_ops = {
 	.name = "anon_inode:[signalfd]", .read = signalfd_read, .poll = signalfd_poll,
-	.release = signalfd_release, .fdinfo = signalfd_info, .gather = true,
+	.release = signalfd_release, .fdinfo = signalfd_info, .seek = seek_noop, .gather = true,
 };
 
 static s64 signalfd_change(int fd, u64 mask)

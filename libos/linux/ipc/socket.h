@@ -105,6 +105,7 @@ static inline int unix_take_error(struct unix_sock *s)
 	return likely(!s->error) ? 0 : -__atomic_exchange_n(&s->error, 0, __ATOMIC_ACQ_REL);
 }
 void unix_put(struct unix_sock *s);
+void unix_purge(struct unix_sock *s); /* empties the queue; no lock held */
 static inline struct unix_sock *unix_get(struct unix_sock *s) { ref_get(&s->ref); return s; }
 void unix_address_put(struct unix_address *a);
 struct ucred ucred_current(void);

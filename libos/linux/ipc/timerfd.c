@@ -127,7 +127,7 @@ static void timerfd_release(struct file *f)
 
 static const struct file_ops timerfd_ops = {
 	.name = "anon_inode:[timerfd]", .read = timerfd_read, .poll = timerfd_poll, .release = timerfd_release,
-	.fdinfo = timerfd_info, .gather = true,
+	.fdinfo = timerfd_info, .seek = seek_noop, .gather = true,
 };
 
 static bool clock_known(u32 c)

@@ -144,6 +144,22 @@ static void take_queue(struct unix_sock *s, struct list *packets, struct list *e
 	s->queue_bytes = 0;
 }
 
+/* A datagram socket parts from its peer: what came before is dropped. */
+void unix_purge(struct unix_sock *s)
+{
+	struct list packets = LIST_INIT(packets), none = LIST_INIT(none);
+
+	lock(&IPC->unix_lock);
+	lock(&s->lock);
+	take_queue(s, &packets, &none);
+	list_for_each(pos, &packets)
+		scm_land(&list_entry(pos, struct unix_packet, node)->scm);
+	unlock(&s->lock);
+	unlock(&IPC->unix_lock);
+	list_for_each_safe(pos, next, &packets)
+		unix_packet_free(list_entry(pos, struct unix_packet, node));
+}
+
 static void peer_lost(struct unix_sock *s, struct unix_sock *peer, bool unread)
 {
 	lock(&peer->lock);
@@ -522,6 +538,13 @@ static int connect_dgram(struct unix_sock *s, const struct sockaddr *a, u32 size
 	}
 	unlock(&s->lock);
 	unlock(&IPC->unix_lock);
+	if (old && !err && old != other) {
+		unix_purge(s);
+		if (old->peer == s && old->state != UNIX_DEAD) {
+			old->error = ECONNRESET;
+			wake_up(&old->wait, EPOLLERR);
+		}
+	}
 	if (old)
 		unix_put(old);
 	wake_up(&s->wait, EV_OUT);

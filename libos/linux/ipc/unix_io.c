@@ -23,7 +23,18 @@ int socket_wait_error(int err, u64 timeout)
 
 /* ---- sending ---- */
 
-static struct unix_packet *packet_make(struct unix_sock *s, struct message *m, size_t at, u32 size)
+/* Credentials ride along when either end asks for them, or nobody has accepted
+ * the other yet and so could not ask. */
+static struct ucred creds_for(const struct unix_sock *s, const struct unix_sock *to, const struct message *m)
+{
+	if (m->scm.has_creds)
+		return m->scm.creds;
+	if (s->passcred || to->passcred || !to->file)
+		return ucred_current();
+	return (struct ucred){ 0, 65534, 65534 }; /* nobody, as Linux shows it */
+}
+
+static struct unix_packet *packet_make(struct unix_sock *s, const struct unix_sock *to, struct message *m, size_t at, u32 size)
 {
 	struct unix_packet *p = kmalloc(sizeof(*p) + size);
 
@@ -37,7 +48,7 @@ static struct unix_packet *packet_make(struct unix_sock *s, struct message *m, s
 	p->size = size;
 	p->at = 0;
 	p->charge = MAX(768u, ALIGN_UP(size + 576u, 256u));
-	p->creds = m->scm.has_creds ? m->scm.creds : ucred_current();
+	p->creds = creds_for(s, to, m);
 	p->scm = (struct scm){ NULL, 0, false, { 0, 0, 0 } };
 	p->sender = unix_get(s);
 	p->from = NULL;
@@ -142,7 +153,7 @@ static s64 send_stream(struct unix_sock *s, struct message *m, u64 deadline)
 	to = unix_peer(s);
 	if (!to)
 		return -ENOTCONN;
-	err = unix_take_error(s);
+	err = 0;
 	do {
 		struct unix_packet *p;
 		size_t left = m->data.size - sent;
@@ -156,10 +167,12 @@ static s64 send_stream(struct unix_sock *s, struct message *m, u64 deadline)
 		}
 		if (!m->data.size && !m->scm.file_count)
 			break;
-		err = wait_for_room(s, deadline);
+		err = unix_take_error(s);
+		if (!err)
+			err = wait_for_room(s, deadline);
 		if (err)
 			break;
-		p = packet_make(s, m, sent, size);
+		p = packet_make(s, to, m, sent, size);
 		if (IS_ERR(p)) {
 			err = PTR_ERR(p);
 			break;
@@ -194,8 +207,10 @@ static void drop_peer(struct unix_sock *s, struct unix_sock *peer)
 	}
 	unlock(&s->lock);
 	unlock(&IPC->unix_lock);
-	if (ours)
+	if (ours) {
+		unix_purge(s);
 		unix_put(peer);
+	}
 }
 
 static struct unix_sock *dgram_target(struct unix_sock *s, struct message *m)
@@ -231,20 +246,19 @@ static s64 send_packet(struct unix_sock *s, struct message *m, u64 deadline)
 	}
 	if (s->passcred && !s->address && (err = unix_autobind(s)))
 		return err;
-	to = dgram_target(s, m);
-	if (IS_ERR(to))
-		return PTR_ERR(to);
-	err = -EMSGSIZE;
 	if (m->data.size > s->sndbuf - 32)
-		goto out;
+		return -EMSGSIZE;
 	err = unix_take_error(s);
 	if (!err && s->shutdown & SHUT_SEND)
 		err = -EPIPE;
 	if (!err)
 		err = wait_for_room(s, deadline);
 	if (err)
-		goto out;
-	p = packet_make(s, m, 0, (u32)m->data.size);
+		return err;
+	to = dgram_target(s, m);
+	if (IS_ERR(to))
+		return PTR_ERR(to);
+	p = packet_make(s, to, m, 0, (u32)m->data.size);
 	err = PTR_ERR(p);
 	if (IS_ERR(p))
 		goto out;
@@ -267,9 +281,7 @@ out:
 	if (err == -ECONNREFUSED && !m->name_size)
 		drop_peer(s, to);
 	unix_put(to);
-	if (err == -EPIPE)
-		return broken_pipe(m, 0);
-	return err ? err : (s64)m->data.size;
+	return err ? err : (s64)m->data.size; /* -EPIPE without a signal: only streams send one */
 }
 
 s64 unix_send(struct file *f, struct message *m)
@@ -469,11 +481,15 @@ static s64 receive_stream(struct unix_sock *s, struct message *m, u64 deadline)
 	return done ? (s64)done : err;
 }
 
-/* One packet, or NULL with *err (0: end of file). */
-static struct unix_packet *packet_take(struct unix_sock *s, struct message *m, s64 *err)
+/* One packet, or NULL with *err (0: end of file, which a datagram socket
+ * shows only to who would wait). */
+static struct unix_packet *packet_take(struct unix_sock *s, struct message *m, u64 deadline, s64 *err)
 {
 	struct unix_packet *p;
 
+	*err = unix_take_error(s);
+	if (*err)
+		return NULL;
 	while (!list_empty(&s->queue)) {
 		p = list_entry(s->queue.next, struct unix_packet, node);
 		if (m->flags & MSG_PEEK) {
@@ -492,9 +508,7 @@ static struct unix_packet *packet_take(struct unix_sock *s, struct message *m, s
 		}
 		take_files(s, p, m);
 	}
-	*err = unix_take_error(s);
-	if (!*err)
-		*err = s->shutdown & SHUT_RECEIVE ? 0 : -ERESTARTSYS;
+	*err = s->shutdown & SHUT_RECEIVE && (deadline || s->type == SOCK_SEQPACKET) ? 0 : -ERESTARTSYS;
 	return NULL;
 }
 
@@ -511,7 +525,7 @@ static s64 receive_packet(struct unix_sock *s, struct message *m, u64 deadline)
 	if (s->type == SOCK_SEQPACKET && s->state != UNIX_CONNECTED)
 		return -ENOTCONN;
 	lock(&s->lock);
-	while (!(p = packet_take(s, m, &err)) && err == -ERESTARTSYS) {
+	while (!(p = packet_take(s, m, deadline, &err)) && err == -ERESTARTSYS) {
 		unlock(&s->lock);
 		if (!deadline) {
 			err = -EAGAIN;
@@ -538,8 +552,6 @@ static s64 receive_packet(struct unix_sock *s, struct message *m, u64 deadline)
 	err = give(m, 0, p->data, part);
 	if (part < p->size)
 		m->out_flags |= MSG_TRUNC;
-	if (s->type == SOCK_SEQPACKET)
-		m->out_flags |= MSG_EOR;
 	n = m->flags & MSG_TRUNC ? (s64)p->size : (s64)part;
 	unlock(&s->lock);
 	if (!peek) {
@@ -562,7 +574,7 @@ s64 unix_receive(struct file *f, struct message *m)
 	u64 deadline = socket_deadline(s->receive_timeout, f->flags & O_NONBLOCK ? MSG_DONTWAIT : m->flags);
 	s64 n = unix_is_stream(s) ? receive_stream(s, m, deadline) : receive_packet(s, m, deadline);
 
-	m->want_creds = s->passcred;
+	m->want_creds = s->passcred && (m->scm.has_creds || unix_is_stream(s)); /* a stream tells even at its end: zeros */
 	if (n < 0)
 		scm_drop(&m->scm);
 	return n;

@@ -171,7 +171,7 @@ SYSCALL(lseek)
 	if (!f) return -EBADF;
 	if ((u32)a[2] > 4) {
 		n = -EINVAL;
-	} else if (!f->ops->seekable) {
+	} else if (!f->ops->seekable && !f->ops->seek) {
 		n = -ESPIPE;
 	} else {
 		lock(&f->pos_lock);

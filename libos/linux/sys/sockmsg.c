@@ -140,7 +140,7 @@ static void give_descriptors(struct control *c, struct message *m)
 
 static void give_control(struct control *c, struct message *m)
 {
-	if (m->want_creds && m->scm.has_creds)
+	if (m->want_creds)
 		put_control(c, SOL_SOCKET, SCM_CREDENTIALS, &m->scm.creds, sizeof(m->scm.creds), &m->out_flags);
 	if (m->scm.file_count)
 		give_descriptors(c, m);
