@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Runs each guest program on the host and inside, without and with the dynamic
-# linker. The run on the host says whether the test itself is right.
+# linker, and as a static program for any address where it is built so. The run on
+# the host says whether the test itself is right.
 set -u
 srcdir=${srcdir:-.}
 builddir=$(cd "${builddir:-.}" && pwd)
@@ -25,10 +26,10 @@ report()
 	fi
 }
 
-for source in "$srcdir"/tests/guests/*_*.c; do
-	name=$(basename "$source" .c)
-	[ -e "$builddir/tests/guests/$name" ] || continue
-	for program in "$name" "$name.dyn"; do
+for source in "$srcdir"/tests/guests/*_*.c "$srcdir"/tests/guests/*_*.cc; do
+	name=$(basename "${source%.c*}")
+	for program in "$name" "$name.dyn" "$name.pie"; do
+		[ -e "$builddir/tests/guests/$program" ] || continue
 		(cd "$scratch/tmp" && timeout 60 "$builddir/tests/guests/$program") >"$scratch/out" 2>&1
 		report "$program on the host" $?
 		timeout 60 "$builddir/pico" run --mount "$builddir/tests/guests:/guests" --mount "$scratch/tmp:/tmp:rw" \
