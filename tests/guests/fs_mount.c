@@ -5,6 +5,7 @@
  */
 #include "fs.h"
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
 
@@ -13,6 +14,15 @@ static void trees(void)
 	struct statfs fs;
 	char cwd[PATH_MAX];
 
+	CHECK(mount("none", "m", "tmpfs", MS_NOEXEC, NULL) == 0);
+	put("m/x", "text");
+	CHECK(chmod("m/x", 0755) == 0);
+	int code = open("m/x", O_RDONLY);
+	CHECK(mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, code, 0) == MAP_FAILED && errno == EPERM);
+	CHECK(close(code) == 0);
+	FAILS(access("m/x", X_OK), EACCES);
+	FAILS(execl("m/x", "x", (char *)NULL), EACCES);
+	CHECK(umount("m") == 0);
 	CHECK(mount("none", "m", "tmpfs", MS_NOSUID, "size=1m,mode=0750") == 0);
 	CHECK((stat_of("m").st_mode & 07777) == 0750 && stat_of("m").st_dev != stat_of(".").st_dev);
 	CHECK(statfs("m", &fs) == 0 && fs.f_type == 0x01021994 && fs.f_blocks == 256 && fs.f_flags & 2 /* ST_NOSUID */);

@@ -47,7 +47,7 @@ static struct inode *root_of(const struct planned *p, const char **type, u32 *fl
 		return sysfs_root();
 	default:
 		*type = "tmpfs";
-		return tmpfs_root(p->mode, memory / 2, 0);
+		return tmpfs_root(p->mode, memory / 2, memory / 2 / PAGE_SIZE);
 	}
 }
 
@@ -134,7 +134,7 @@ static void mount_root(const struct pico_boot_mount *host)
 	int err = -ENOMEM;
 	bool read_only = host && host->flags & PICO_BOOT_MOUNT_READ_ONLY;
 	u64 memory = K->memory_limit ? K->memory_limit : K->phys_memory;
-	struct inode *i = host ? hostfs_root("/", host->type, read_only, &err) : tmpfs_root(0755, memory / 2, 0);
+	struct inode *i = host ? hostfs_root("/", host->type, read_only, &err) : tmpfs_root(0755, memory / 2, memory / 2 / PAGE_SIZE);
 
 	if (!i) boot_error(1, "cannot mount the root: error %d", -err);
 	struct dentry *d = dentry_alloc_root(i);

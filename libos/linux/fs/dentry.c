@@ -6,7 +6,8 @@
  */
 #include "internal.h"
 
-#define HASH_BUCKETS 16384u
+#define HASH_BUCKETS 16384u /* at the start */
+#define HASH_MOST (1u << 22)
 #define LRU_KEEP 16384u
 
 int dentry_init(void)
@@ -25,6 +26,30 @@ static inline struct list *bucket(u32 hash)
 	struct list *l = &vfs()->hash[hash & vfs()->hash_mask];
 	if (unlikely(!l->next)) list_init(l);
 	return l;
+}
+
+static void hash_grow(void)
+{
+	struct vfs *v = vfs();
+	u32 size = v->hash_mask + 1, more = size * 4;
+	struct list *table = page_alloc(more * sizeof(struct list) / PAGE_SIZE), *old = table;
+
+	if (!table) return; /* it works on, more slowly */
+	lock(&v->lock);
+	if (v->hash_mask + 1 == size) {
+		old = v->hash;
+		v->hash = table;
+		v->hash_mask = more - 1;
+		for (u32 k = 0; k < size; k++)
+			while (old[k].next && !list_empty(&old[k])) {
+				struct dentry *d = list_entry(old[k].next, struct dentry, hash_node);
+				list_del(&d->hash_node);
+				list_add(bucket(d->hash), &d->hash_node);
+			}
+		more = size;
+	}
+	unlock(&v->lock);
+	page_free(old, more * sizeof(struct list) / PAGE_SIZE);
 }
 
 u32 dentry_hash(const struct dentry *parent, const char *name, size_t size)
@@ -236,6 +261,9 @@ struct dentry *dentry_cached(struct dentry *parent, const char *name, size_t siz
 
 void dentry_publish(struct dentry *d)
 {
+	u32 buckets = vfs()->hash_mask + 1;
+
+	if (unlikely(vfs()->dentry_count / 2 > buckets && buckets < HASH_MOST)) hash_grow();
 	lock(&vfs()->lock);
 	if (!(d->flags & (DENTRY_HASHED | DENTRY_DEAD))) {
 		list_add(bucket(d->hash), &d->hash_node);

@@ -39,6 +39,8 @@ fail:
 	return NULL;
 }
 
+bool path_noexec(const struct path *p) { return p->mnt && p->mnt->flags & MNT_NOEXEC; }
+
 void mount_get(struct mount *m) { ref_get(&m->ref); }
 
 void mount_put(struct mount *m)

@@ -471,7 +471,7 @@ static u64 number(const char **s, unsigned base, u64 of_percent)
 
 struct inode *tmpfs_parse_mount(const char *options, int *err)
 {
-	u64 size = K->phys_memory / 2, inodes = 0, uid = creds_now()->fsuid, gid = creds_now()->fsgid, mode = 01777;
+	u64 size = (K->memory_limit ? K->memory_limit : K->phys_memory) / 2, inodes = size / PAGE_SIZE, uid = creds_now()->fsuid, gid = creds_now()->fsgid, mode = 01777;
 	static const struct { const char *name; u8 base, field; } known[] = {
 		{ "size=", 10, 0 }, { "nr_inodes=", 10, 1 }, { "mode=", 8, 2 }, { "uid=", 10, 3 }, { "gid=", 10, 4 }, { "nr_blocks=", 10, 5 },
 	};

@@ -222,6 +222,7 @@ struct dentry {
 int path_lookup(int dirfd, const char *name, u32 flags, struct path *out);
 void path_put(struct path *p);
 void path_get(struct path *p);
+bool path_noexec(const struct path *p); /* nothing from this mount is executed: no exec, no executable mapping */
 /* Absolute name as the current root sees it, " (deleted)" appended when unlinked; returns length or -ENAMETOOLONG. */
 int path_name(const struct path *p, char *buf, size_t size);
 struct file *file_open(int dirfd, const char *name, u32 flags, u32 mode); /* kernel string; ERR_PTR */

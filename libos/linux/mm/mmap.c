@@ -133,6 +133,8 @@ static int check_file(struct file *file, u32 prot, u32 flags, u64 size, u64 offs
 	}
 	if (!(file->mode_bits & FMODE_READ))
 		return -EACCES;
+	if ((prot & PROT_EXEC) && path_noexec(&file->path))
+		return -EPERM;
 	if (!file->ops->mmap)
 		return -ENODEV;
 	return flags & MAP_GROWSDOWN ? -EINVAL : 0;
