@@ -529,7 +529,8 @@ static int hostfs_statfs(struct inode *i, u64 out[15])
 static const struct inode_ops hostfs_inode_ops = {
 	.lookup = hostfs_lookup, .create = hostfs_create, .symlink = hostfs_symlink, .link = hostfs_link, .unlink = hostfs_unlink,
 	.rename = hostfs_rename, .tmpfile = host_tmpfile, .open = host_open, .getattr = hostfs_getattr, .setattr = hostfs_setattr,
-	.readlink = hostfs_readlink, .statfs = hostfs_statfs, .revalidate = hostfs_revalidate, .release = hostfs_release,
+	.readlink = hostfs_readlink, .statfs = hostfs_statfs, .syncfs = host_syncfs,
+	.revalidate = hostfs_revalidate, .release = hostfs_release,
 	.lookup_open = host_lookup_open, .cache_negative = true,
 };
 

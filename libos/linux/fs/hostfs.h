@@ -62,6 +62,7 @@ int host_open(struct inode *i, struct file *f);
 int host_lookup_open(struct inode *dir, struct dentry *d, struct file *f, u32 mode, bool *created);
 int host_tmpfile(struct inode *dir, struct file *f, u32 mode);
 int host_resize(struct inode *i, u64 size);
+int host_syncfs(struct inode *i);
 /* StreamOpen that copes with mounts from which nothing may be executed. */
 s64 host_stream_open(struct hostfs *h, const char *uri, u64 size, u32 *access, u32 flags, u32 mode, struct pico_stream_attributes *a);
 

@@ -381,8 +381,7 @@ static int host_mmap(struct file *f, u64 addr, u64 size, u32 vma_flags, u64 offs
 
 static int host_fsync(struct file *f, bool data_only)
 {
-	s64 r = Dk(StreamFlush)(f->stream, data_only ? PICO_FLUSH_DATA : 0);
-	return r < 0 ? (int)r : 0;
+	return (int)MIN(0, settled(Dk(StreamFlush)(f->stream, data_only ? PICO_FLUSH_DATA : 0)));
 }
 
 static int host_fallocate(struct file *f, u32 mode, u64 offset, u64 size)
@@ -522,15 +521,33 @@ static s64 host_dir_seek(struct file *f, s64 offset, int whence)
 	return r;
 }
 
-/* The host's monitor does not flush directories: a change of a name is as safe
- * as the host's file system makes it. */
+int host_syncfs(struct inode *i)
+{
+	char uri[PICO_URI_MAX];
+	struct hhandle *open = handle_find(i, 0);
+	pico_handle stream;
+	s64 r;
+
+	if (open) {
+		r = settled(Dk(StreamFlush)(open->stream, PICO_FLUSH_FILESYSTEM));
+		handle_put(open);
+		return (int)MIN(0, r);
+	}
+	int n = host_uri_of(i, S_ISDIR(i->mode) ? "dir:" : "file:", uri);
+	if (n < 0) return n == -ENOENT ? 0 : n;
+	stream = Dk(StreamOpen)(uri, (u64)n, PICO_ACCESS_READ, 0, 0, NULL);
+	if (stream < 0) return (int)stream;
+	r = settled(Dk(StreamFlush)(stream, PICO_FLUSH_FILESYSTEM));
+	Dk(ObjectClose)(stream);
+	return (int)MIN(0, r);
+}
+
 static int host_dir_fsync(struct file *f, bool data_only)
 {
 	(void)data_only;
 	int err = dir_stream(f);
 	if (err) return err == -ENOENT ? 0 : err;
-	s64 r = Dk(StreamFlush)(f->stream, 0);
-	return r < 0 && r != -EINVAL && r != -EOPNOTSUPP && r != -EBADF ? (int)r : 0;
+	return (int)MIN(0, settled(Dk(StreamFlush)(f->stream, 0)));
 }
 
 static void host_dir_release(struct file *f)

@@ -132,6 +132,7 @@ int mount_tree(const char *type, const char *source, struct inode *root, u32 fla
 int mount_detach(const struct path *at, bool lazy);
 int mount_bind(const struct path *from, const struct path *at, u32 flags);
 int mount_move(const struct path *from, const struct path *at);
+void mount_sync_all(void);
 int mount_change(const struct path *at, u32 flags, u32 mask);
 
 /* ---- namei.c ---- */

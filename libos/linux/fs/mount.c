@@ -248,6 +248,27 @@ int mount_move(const struct path *from, const struct path *at)
 	return 0;
 }
 
+/* sync(2). Mounts are taken one by one: syncing may last. */
+void mount_sync_all(void)
+{
+	u32 id = 0;
+
+	for (;;) {
+		struct mount *next = NULL;
+		lock(&vfs()->lock);
+		list_for_each(p, &vfs()->mounts) {
+			struct mount *m = list_entry(p, struct mount, node);
+			if (m->id > id && !(m->flags & MNT_RDONLY) && m->root->inode->ops->syncfs && (!next || m->id < next->id)) next = m;
+		}
+		if (next) mount_get(next);
+		unlock(&vfs()->lock);
+		if (!next) return;
+		id = next->id;
+		next->root->inode->ops->syncfs(next->root->inode);
+		mount_put(next);
+	}
+}
+
 int mount_change(const struct path *at, u32 flags, u32 mask)
 {
 	if (at->dentry != at->mnt->root) return -EINVAL;

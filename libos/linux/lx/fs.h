@@ -144,6 +144,7 @@ struct inode_ops {
 	s64 (*listxattr)(struct inode *i, char *buf, size_t size);
 	int (*removexattr)(struct inode *i, const char *name);
 	int (*statfs)(struct inode *i, u64 out[15]); /* struct statfs */
+	int (*syncfs)(struct inode *i); /* all of its file system; NULL: nothing to sync */
 	int (*revalidate)(struct dentry *d, bool last); /* of d->inode, or of the directory when negative: 1 still good, 0 look up again. last: end of a path. Not asked before d->expires */
 	void (*release)(struct inode *i); /* last reference: free private data */
 	/* Optional: find or make the last component and open it in one go, when d

@@ -229,7 +229,11 @@ static s64 sync_fd(int fd, bool data_only)
 
 SYSCALL(fsync) { return sync_fd((int)a[0], false); }
 SYSCALL(fdatasync) { return sync_fd((int)a[0], true); }
-SYSCALL(sync) { return 0; } /* what was written is the host's already */
+SYSCALL(sync)
+{
+	mount_sync_all();
+	return 0;
+}
 
 SYSCALL(syncfs)
 {
@@ -237,7 +241,7 @@ SYSCALL(syncfs)
 	s64 r = 0;
 
 	if (!f) return -EBADF;
-	if (f->stream && f->inode && S_ISREG(f->inode->mode)) r = Dk(StreamFlush)(f->stream, PICO_FLUSH_FILESYSTEM);
+	if (f->inode && f->inode->ops && f->inode->ops->syncfs) r = f->inode->ops->syncfs(f->inode);
 	file_put(f);
 	return r;
 }
