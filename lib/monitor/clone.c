@@ -249,6 +249,16 @@ void pico__process_clone(struct pico *p, const struct seccomp_notif *n)
 
 /* ---- HELLO ---- */
 
+/* By its slot it may be forgotten: a guest can have a new thread admitted into
+ * a slot that is in use. */
+static bool is_known_process(struct pico *p, int32_t pid)
+{
+	for (const struct pico__process *q = p->processes; q; q = q->next)
+		if (q->state == PICO__LIVE && q->pid == pid)
+			return true;
+	return pico__process_by_tid(p, pid) != NULL;
+}
+
 static int hello_process(const struct pico__request *request, uint32_t cookie)
 {
 	struct pico *p = request->instance;
@@ -257,7 +267,7 @@ static int hello_process(const struct pico__request *request, uint32_t cookie)
 
 	if (!q || q->state != PICO__PENDING || !q->admitted || q->slot != request->slot || q->cookie != cookie)
 		return -PICO_EPERM;
-	if (pico__process_by_tid(p, request->tid))
+	if (is_known_process(p, request->tid))
 		return -PICO_EPERM; /* somebody old poses as the new one */
 	pidfd = (int)syscall(SYS_pidfd_open, request->tid, 0);
 	if (pidfd < 0)
@@ -268,7 +278,10 @@ static int hello_process(const struct pico__request *request, uint32_t cookie)
 	q->state = PICO__LIVE;
 	q->pid = request->tid;
 	q->pidfd = pico__steal_fd(&pidfd);
-	q->threads = q->threads ? q->threads : 1;
+	if (!q->threads) { /* a census took it for one that never came */
+		q->threads = 1;
+		p->thread_count++;
+	}
 	p->process_total++;
 	if (p->process_count > p->process_peak)
 		p->process_peak = p->process_count;

@@ -257,12 +257,7 @@ static void serve(struct pico__guard *g, struct pico *p)
 	} else if (n->data.nr == PICO_NR_SEED_WAIT) {
 		pico__process_seed_wait(p, n);
 	} else {
-		if (!g->spare)
-			g->spare = malloc(sizeof(*g->spare));
-		if (g->spare)
-			g->spare = pico__request_notified(p, n, g->spare);
-		else
-			pico__notify_answer(p->listener, n->id, -PICO_ENOMEM);
+		pico__request_notified(p, n, &g->spare);
 	}
 }
 

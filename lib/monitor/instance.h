@@ -254,9 +254,9 @@ struct pico *pico__callback_current(void);
 void pico__instance_unbusy(struct pico *p); /* busy - 1; p may be gone afterwards. Lock not held */
 
 /* ---- request.c ---- */
-/* G: serve one notification of class MONITOR or private. job is the guard's
- * spare buffer; returns it, or NULL when it went to a worker. */
-struct pico__job *pico__request_notified(struct pico *p, const struct seccomp_notif *n, struct pico__job *job);
+/* G: serve one notification of class MONITOR or private. *spare is the guard's
+ * buffer: made when it is NULL, and NULL again when it went to a worker. */
+void pico__request_notified(struct pico *p, const struct seccomp_notif *n, struct pico__job **spare);
 void pico__request_run(struct pico__job *job); /* on a worker: run and answer */
 /* One request as a guest could make it, on an instance that need not have a
  * picoprocess: for fuzzing. r[0] is not used. Returns the answer. */

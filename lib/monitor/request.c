@@ -323,21 +323,33 @@ static bool never_answered(uint32_t nr)
 }
 
 /* EINTR is not kept: the gate asks again, with the same number, in earnest. */
+static void answer_locked(const struct pico__request *q, int64_t result)
+{
+	struct pico__thread *t = &q->instance->threads[q->slot];
+
+	t->job = NULL;
+	t->answer = result;
+	t->have_answer = result != -PICO_EINTR;
+	pico__notify_answer(q->instance->listener, q->id, result);
+}
+
 static void answer(struct pico__job *job, int64_t result)
 {
 	struct pico *p = job->request.instance;
-	struct pico__thread *t = &p->threads[job->request.slot];
 
 	if (never_answered(job->request.nr))
 		return;
 	pthread_mutex_lock(&p->lock);
-	if (!job->abandoned) {
-		t->job = NULL;
-		t->answer = result;
-		t->have_answer = result != -PICO_EINTR;
-		pico__notify_answer(p->listener, job->request.id, result);
-	}
+	if (!job->abandoned)
+		answer_locked(&job->request, result);
 	pthread_mutex_unlock(&p->lock);
+}
+
+static void answer_nothing_run(const struct pico__request *q, int64_t result)
+{
+	pthread_mutex_lock(&q->instance->lock);
+	answer_locked(q, result);
+	pthread_mutex_unlock(&q->instance->lock);
 }
 
 void pico__request_run(struct pico__job *job)
@@ -424,36 +436,53 @@ static void note(struct pico *p, uint32_t nr)
 		__atomic_fetch_add(&p->downcalls[nr == PICO_NR_STREAM_READ ? PICO_DC_StreamRead : PICO_DC_StreamWrite], 1, __ATOMIC_RELAXED);
 }
 
-struct pico__job *pico__request_notified(struct pico *p, const struct seccomp_notif *n, struct pico__job *job)
+/* Copied in, run and answered, or handed to a worker (then *spare is NULL). */
+static void serve(struct pico__job **spare, const struct spec *spec, const uint64_t r[6])
+{
+	struct pico__job *job = *spare;
+	int64_t result;
+
+	job->abandoned = false;
+	result = copy_in(job, spec, r);
+	if (result == 0 && may_block(job, spec)) {
+		if (hand_over(job->request.instance, job)) {
+			*spare = NULL;
+			return;
+		}
+		result = -PICO_ENOMEM;
+	} else if (result == 0) {
+		result = settle(job, job->request.id, run(job, spec));
+	}
+	answer(job, result);
+}
+
+void pico__request_notified(struct pico *p, const struct seccomp_notif *n, struct pico__job **spare)
 {
 	const struct spec *spec = find((uint32_t)n->data.nr);
 	uint64_t word = n->data.args[0], r[6];
-	int64_t result;
-
-	if (!spec || (uint32_t)word >= PICO_SLOT_COUNT) {
-		pico__notify_answer(p->listener, n->id, spec ? -PICO_EINVAL : -PICO_EPERM);
-		return job;
-	}
-	job->request = (struct pico__request){
+	const struct pico__request request = {
 		.instance = p, .id = n->id, .tid = (int32_t)n->pid, .nr = (uint32_t)n->data.nr,
 		.slot = (uint32_t)word, .seq = (uint32_t)(word >> 32),
 	};
-	job->abandoned = false;
+
+	if (!spec || request.slot >= PICO_SLOT_COUNT) {
+		pico__notify_answer(p->listener, n->id, spec ? -PICO_EINVAL : -PICO_EPERM);
+		return;
+	}
 	for (int i = 0; i < 6; i++)
 		r[i] = n->data.args[i];
-	note(p, job->request.nr);
-	if (is_again(p, &job->request))
-		return job;
-	result = copy_in(job, spec, r);
-	if (result == 0 && may_block(job, spec)) {
-		if (hand_over(p, job))
-			return NULL;
-		result = -PICO_ENOMEM;
-	} else if (result == 0) {
-		result = settle(job, n->id, run(job, spec));
+	note(p, request.nr);
+	/* First of all: what ran already needs nothing more. */
+	if (is_again(p, &request))
+		return;
+	if (!*spare)
+		*spare = malloc(sizeof(**spare));
+	if (*spare) {
+		(*spare)->request = request;
+		serve(spare, spec, r);
+	} else {
+		answer_nothing_run(&request, -PICO_ENOMEM);
 	}
-	answer(job, result);
-	return job;
 }
 
 int64_t pico__request_serve(struct pico *p, uint32_t nr, const uint64_t r[6], uint32_t slot)

@@ -16,3 +16,8 @@ EXTRA_DIST += tests/unit/api_host.h
 # The stream side of the monitor.
 criterion_tests += tests/unit/test_policy tests/unit/test_streams
 EXTRA_DIST += tests/unit/streams_fixture.h
+
+# Notifications, without a kernel that makes them.
+criterion_tests += tests/unit/test_notified
+tests_unit_test_notified_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pico__notify_answer,--wrap=pico__notify_continue \
+	-Wl,--wrap=pico__notify_grant,--wrap=pico__notify_valid

@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Notifications as the guard takes them, with a kernel that only writes down
+ * what it is told: requests that are issued twice, clones, HELLO. Each test
+ * that has a story is one that the fuzzer told. No picoprocess; children of
+ * the test lend their ids.
+ */
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "api/api.h"
+#include "api_host.h"
+
+#define SLOT 5u
+
+int __wrap_pico__notify_answer(int listener, uint64_t id, int64_t value);
+int __wrap_pico__notify_continue(int listener, uint64_t id);
+int __wrap_pico__notify_grant(int listener, uint64_t id, int fd, int number);
+bool __wrap_pico__notify_valid(int listener, uint64_t id);
+
+static struct {
+	uint64_t id; /* of the last answer */
+	int64_t value;
+	bool continued;
+	int granted, refuse; /* what grants are answered; 0: taken */
+	int number;
+	bool gone; /* the asker */
+} kernel;
+
+int __wrap_pico__notify_answer(int listener, uint64_t id, int64_t value)
+{
+	(void)listener;
+	kernel.id = id;
+	kernel.value = value;
+	return 0;
+}
+
+int __wrap_pico__notify_continue(int listener, uint64_t id)
+{
+	(void)listener;
+	kernel.id = id;
+	kernel.value = 0;
+	kernel.continued = true;
+	return 0;
+}
+
+int __wrap_pico__notify_grant(int listener, uint64_t id, int fd, int number)
+{
+	(void)listener, (void)id;
+	cr_assert_geq(fcntl(fd, F_GETFD), 0);
+	if (kernel.refuse)
+		return kernel.refuse;
+	kernel.granted++;
+	kernel.number = number;
+	return 0;
+}
+
+bool __wrap_pico__notify_valid(int listener, uint64_t id)
+{
+	(void)listener, (void)id;
+	return !kernel.gone;
+}
+
+static struct pico *instance;
+static struct pico__job *spare;
+static uint64_t next_id;
+
+static void setup(void)
+{
+	struct pico_options o;
+	struct pico_error e;
+
+	pico_options_init(&o);
+	o.program = "/x";
+	o.limits.threads = 4;
+	cr_assert_eq(pico__create_detached(&o, &instance, &e), 0, "%s", e.message);
+	cr_assert_eq(pico__guard_get(&instance->guard, &e), 0, "%s", e.message);
+	memset(&kernel, 0, sizeof(kernel));
+}
+
+static void teardown(void)
+{
+	free(spare);
+	pico__guard_unregistered(instance);
+}
+
+TestSuite(notified, .init = setup, .fini = teardown, .timeout = 30);
+
+static void put(const char *text)
+{
+	memcpy((char *)pico__mailbox_slot(instance, SLOT) + PICO_SLOT_DATA, text, strlen(text));
+}
+
+static struct seccomp_notif notification(int64_t nr, int32_t tid)
+{
+	struct seccomp_notif n = { .id = ++next_id, .pid = (uint32_t)tid };
+
+	n.data.nr = (int)nr;
+	n.data.arch = AUDIT_ARCH_X86_64;
+	kernel.id = 0;
+	kernel.continued = false;
+	return n;
+}
+
+/* The answer; INT64_MAX: none. */
+static int64_t ask(uint32_t nr, uint32_t slot, uint32_t seq, int32_t tid, uint64_t r1, uint64_t r2, uint64_t r3)
+{
+	struct seccomp_notif n = notification(nr, tid);
+
+	n.data.args[0] = PICO_REQUEST_WORD(slot, seq);
+	n.data.args[1] = r1;
+	n.data.args[2] = r2;
+	n.data.args[3] = r3;
+	n.data.args[5] = nr == PICO_NR(PICO_DC_StreamOpen); /* with attributes */
+	pico__request_notified(instance, &n, &spare);
+	return kernel.id == n.id ? kernel.value : INT64_MAX;
+}
+
+static int64_t open_new(uint32_t seq)
+{
+	const char *uri = "memory:x";
+
+	put(uri);
+	return ask(PICO_NR(PICO_DC_StreamOpen), SLOT, seq, 0, strlen(uri), PICO_ACCESS_READ | PICO_ACCESS_WRITE,
+		   PICO_OPEN_CREATE | PICO_OPEN_EXCLUSIVE);
+}
+
+Test(notified, asked_again_runs_once)
+{
+	int64_t h = open_new(1);
+
+	cr_assert_gt(h, 0);
+	cr_expect_eq(open_new(1), h);
+	cr_expect_eq(open_new(1), h);
+	cr_expect_eq(open_new(2), -PICO_EEXIST);
+	cr_expect_eq(kernel.granted, 1);
+}
+
+/* What ran is told without a buffer, which may not be to be had just then. */
+Test(notified, asked_again_needs_no_memory)
+{
+	int64_t h = open_new(1);
+
+	free(spare);
+	spare = NULL;
+	cr_expect_eq(open_new(1), h);
+	cr_expect_null(spare);
+}
+
+/* ---- processes ---- */
+
+static int32_t child(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		for (;;)
+			pause();
+	cr_assert_gt(pid, 0);
+	return pid;
+}
+
+static void end_child(int32_t pid)
+{
+	struct pico__process *q = pico__guard_pid_find(instance->guard, pid);
+
+	kill(pid, SIGKILL);
+	if (q)
+		pico__process_exited(q, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static bool let_clone(int32_t tid, uint64_t flags, uint32_t slot, uint32_t cookie)
+{
+	struct seccomp_notif n = notification(SYS_clone, tid);
+
+	n.data.args[0] = flags;
+	n.data.args[5] = PICO_CLONE_TAG(slot, cookie);
+	pico__process_clone(instance, &n);
+	return kernel.continued;
+}
+
+static int64_t hello(int32_t tid, uint32_t slot, uint32_t kind, uint32_t cookie)
+{
+	static uint32_t seq;
+
+	return ask(PICO_NR_HELLO, slot, ++seq, tid, kind, cookie, 0);
+}
+
+static void seed_asks(int32_t seed)
+{
+	struct seccomp_notif n = notification(PICO_NR_SEED_WAIT, seed);
+
+	pico__process_seed_wait(instance, &n);
+}
+
+/* The first picoprocess, whose order the seed has just got. */
+static void be_first(int32_t seed, int32_t pid)
+{
+	struct seccomp_notif n = notification(SYS_close_range, seed);
+
+	n.data.args[1] = ~0u;
+	n.data.args[2] = 2;
+	instance->seed_pidfd = (int)syscall(SYS_pidfd_open, seed, 0);
+	pico__process_close_range(instance, &n);
+	cr_assert(kernel.continued);
+	cr_assert_eq(pico_start(instance), 0);
+	seed_asks(seed);
+	cr_assert_eq(kernel.value & 0xff, PICO_ORDER_PROCESS);
+	cr_assert(let_clone(seed, PICO_CLONE_PROCESS_FLAGS, (uint32_t)(kernel.value >> 8) & 0xffff, PICO__FIRST_COOKIE));
+	cr_assert_eq(hello(pid, 0, 0, PICO__FIRST_COOKIE), PICO_INIT_FRESH);
+}
+
+/* A guest may have a new thread admitted into a slot that is in use, so that a
+ * picoprocess is not found by its thread's id any more. It must not become a
+ * second picoprocess in the place of a hidden one: its end would be told once,
+ * and the instance would wait for the other. */
+Test(notified, hello_of_a_known_process)
+{
+	int32_t seed = child(), first = child();
+
+	be_first(seed, first);
+	cr_assert(let_clone(first, PICO_CLONE_PROCESS_FLAGS, 7, 0));
+	cr_assert(let_clone(first, PICO_CLONE_THREAD_FLAGS, 0, 0)); /* slot 0 is its own */
+	cr_expect_eq(hello(first, 7, 0, 0), -PICO_EPERM);
+	end_child(first);
+	end_child(seed);
+	for (struct pico__process *q = instance->processes; q; q = q->next)
+		cr_expect_neq(q->state, PICO__LIVE);
+}
+
+/* A census counts who was admitted long ago and has not come as nobody; when
+ * it comes after all it is counted again. */
+Test(notified, hello_after_a_census)
+{
+	int32_t seed = child(), first = child(), second = child();
+
+	be_first(seed, first);
+	cr_assert(let_clone(first, PICO_CLONE_PROCESS_FLAGS, 7, 0));
+	instance->threads[7].since -= 2 * PICO__NS;
+	pthread_mutex_lock(&instance->lock);
+	cr_expect_eq(pico__thread_census(instance), 1);
+	pthread_mutex_unlock(&instance->lock);
+	cr_assert_eq(hello(second, 7, 0, 0), 0);
+	cr_expect_eq(instance->thread_count, 2);
+	end_child(second);
+	end_child(first);
+	end_child(seed);
+	cr_expect_eq(instance->thread_count, 0);
+}
