@@ -67,7 +67,6 @@ struct unix_address { struct ref ref; u32 size; struct sockaddr name; u32 hash; 
 struct unix_packet {
 	struct list node;
 	struct unix_sock *sender; /* reference; its wmem carries the charge */
-	struct unix_address *from; /* reference or NULL */
 	u32 size, at, charge;
 	struct ucred creds;
 	struct scm scm;
@@ -105,7 +104,7 @@ static inline int unix_take_error(struct unix_sock *s)
 	return likely(!s->error) ? 0 : -__atomic_exchange_n(&s->error, 0, __ATOMIC_ACQ_REL);
 }
 void unix_put(struct unix_sock *s);
-void unix_purge(struct unix_sock *s); /* empties the queue; no lock held */
+bool unix_purge(struct unix_sock *s); /* empties the queue; no lock held */
 static inline struct unix_sock *unix_get(struct unix_sock *s) { ref_get(&s->ref); return s; }
 void unix_address_put(struct unix_address *a);
 struct ucred ucred_current(void);

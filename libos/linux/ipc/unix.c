@@ -144,8 +144,8 @@ static void take_queue(struct unix_sock *s, struct list *packets, struct list *e
 	s->queue_bytes = 0;
 }
 
-/* A datagram socket parts from its peer: what came before is dropped. */
-void unix_purge(struct unix_sock *s)
+/* A datagram socket parts from its peer: what came before is dropped. Was there anything? */
+bool unix_purge(struct unix_sock *s)
 {
 	struct list packets = LIST_INIT(packets), none = LIST_INIT(none);
 
@@ -156,8 +156,11 @@ void unix_purge(struct unix_sock *s)
 		scm_land(&list_entry(pos, struct unix_packet, node)->scm);
 	unlock(&s->lock);
 	unlock(&IPC->unix_lock);
+	if (list_empty(&packets))
+		return false;
 	list_for_each_safe(pos, next, &packets)
 		unix_packet_free(list_entry(pos, struct unix_packet, node));
+	return true;
 }
 
 static void peer_lost(struct unix_sock *s, struct unix_sock *peer, bool unread)
@@ -188,7 +191,7 @@ static void sock_close(struct unix_sock *s, bool reset)
 		bound->unix_socket = NULL;
 	s->bound_inode = NULL;
 	lock(&s->lock);
-	unread = s->state != UNIX_LISTENING && !list_empty(&s->queue);
+	unread = s->state != UNIX_LISTENING && s->queue_bytes; /* empty packets do not count */
 	take_queue(s, &packets, &embryos);
 	list_for_each(pos, &packets)
 		scm_land(&list_entry(pos, struct unix_packet, node)->scm);
@@ -538,12 +541,9 @@ static int connect_dgram(struct unix_sock *s, const struct sockaddr *a, u32 size
 	}
 	unlock(&s->lock);
 	unlock(&IPC->unix_lock);
-	if (old && !err && old != other) {
-		unix_purge(s);
-		if (old->peer == s && old->state != UNIX_DEAD) {
-			old->error = ECONNRESET;
-			wake_up(&old->wait, EPOLLERR);
-		}
+	if (old && !err && old != other && unix_purge(s) && old->peer == s && old->state != UNIX_DEAD) {
+		old->error = ECONNRESET;
+		wake_up(&old->wait, EPOLLERR);
 	}
 	if (old)
 		unix_put(old);

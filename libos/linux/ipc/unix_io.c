@@ -51,11 +51,6 @@ static struct unix_packet *packet_make(struct unix_sock *s, const struct unix_so
 	p->creds = creds_for(s, to, m);
 	p->scm = (struct scm){ NULL, 0, false, { 0, 0, 0 } };
 	p->sender = unix_get(s);
-	p->from = NULL;
-	if (__atomic_load_n(&s->address, __ATOMIC_ACQUIRE)) { /* an address stays once it is there */
-		p->from = s->address;
-		ref_get(&p->from->ref);
-	}
 	__atomic_fetch_add(&s->wmem, p->charge, __ATOMIC_SEQ_CST);
 	return p;
 }
@@ -316,12 +311,13 @@ static int give(struct message *m, size_t at, const void *from, size_t n)
 
 static void give_sender(struct message *m, const struct unix_packet *p)
 {
+	/* The name the sender has now; once there it stays as long as the sender. */
+	const struct unix_address *a = __atomic_load_n(&p->sender->address, __ATOMIC_ACQUIRE);
+
 	m->name.family = AF_UNIX;
-	m->name_size = 0;
-	if (p->from) {
-		memcpy(&m->name, &p->from->name, p->from->size);
-		m->name_size = p->from->size;
-	}
+	m->name_size = a ? a->size : 0;
+	if (a)
+		memcpy(&m->name, &a->name, a->size);
 	m->scm.has_creds = true;
 	m->scm.creds = p->creds;
 }
@@ -453,7 +449,7 @@ static s64 receive_stream(struct unix_sock *s, struct message *m, u64 deadline)
 		done += (size_t)n;
 		if (stop || done >= target || (done && m->flags & MSG_PEEK))
 			break;
-		err = done ? 0 : unix_take_error(s);
+		err = unix_take_error(s); /* gone, even when there is data to return instead */
 		eof = s->shutdown & SHUT_RECEIVE;
 		if (err || eof)
 			break;

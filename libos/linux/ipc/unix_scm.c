@@ -25,7 +25,6 @@ void unix_packet_free(struct unix_packet *p)
 	__atomic_fetch_sub(&s->wmem, p->charge, __ATOMIC_SEQ_CST);
 	if (unix_writable(s))
 		wake_queue(&s->wait, EV_OUT | EPOLLWRBAND);
-	unix_address_put(p->from);
 	unix_put(s);
 	kfree(p);
 }
