@@ -287,19 +287,21 @@ out:
 	return r;
 }
 
-static int bind_new(struct hostfs *h, struct inode *dir, struct dentry *d, struct pico_stream_attributes *a, const char *uri, int n)
+/* The host made it ours; another user of this system may have asked. */
+static void claim(struct pico_stream_attributes *a, const char *uri, int n, u32 type)
 {
 	const struct creds *c = creds_now();
+	struct pico_stream_attributes own = { .valid = PICO_ATTR_OWNER, .type = type, .uid = c->fsuid, .gid = c->fsgid };
 
+	if (c->fsuid == a->uid || Dk(StreamAttributesSet)(PICO_HANDLE_NONE, uri, (u64)n, &own) < 0) return;
+	a->uid = c->fsuid;
+	a->gid = c->fsgid;
+}
+
+static int bind_new(struct hostfs *h, struct inode *dir, struct dentry *d, struct pico_stream_attributes *a, const char *uri, int n)
+{
 	not_fresh(dir);
-	/* The host made it ours; another user of this system may have asked. */
-	if (c->fsuid != a->uid) {
-		struct pico_stream_attributes own = { .valid = PICO_ATTR_OWNER, .uid = c->fsuid, .gid = c->fsgid };
-		if (Dk(StreamAttributesSet)(PICO_HANDLE_NONE, uri, (u64)n, &own) >= 0) {
-			a->uid = c->fsuid;
-			a->gid = c->fsgid;
-		}
-	}
+	claim(a, uri, n, 0);
 	struct inode *i = host_inode(h, a, NULL, 0);
 	if (!i) return -ENOMEM;
 	dentry_set(d, i);
@@ -358,7 +360,12 @@ static int hostfs_symlink(struct inode *dir, struct dentry *d, const char *targe
 	if (r < 0) return (int)r;
 	not_fresh(dir);
 	int err = hostfs_lookup(dir, d);
-	return !err && !d->inode ? -ENOENT : err;
+	if (err || !d->inode) return err ? err : -ENOENT;
+	struct pico_stream_attributes a = { .uid = d->inode->uid, .gid = d->inode->gid };
+	claim(&a, uri, n, PICO_STREAM_SYMLINK);
+	d->inode->uid = a.uid;
+	d->inode->gid = a.gid;
+	return 0;
 }
 
 static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target)

@@ -73,8 +73,11 @@ int inode_permission(struct inode *i, u32 mask)
 
 int inode_permission_as(struct inode *i, u32 mask, const struct creds *c)
 {
+	if (unlikely(i->ops && i->ops->permission)) {
+		int answer = i->ops->permission(i, mask);
+		if (answer <= 0) return answer;
+	}
 	u32 mode = i->mode;
-
 	if (c->fsuid == i->uid) mode >>= 6;
 	else if (((mode >> 3) ^ mode) & 7 && creds_in_group(c, i->gid)) mode >>= 3;
 	if (!(mask & ~mode & 7)) return 0;

@@ -297,6 +297,20 @@ static int pseudo_getattr(struct inode *i, struct kstat *st)
 	return 0;
 }
 
+/* The owner may have changed since the name was looked up. */
+static int pseudo_permission(struct inode *i, u32 mask)
+{
+	struct pseudo *p = pseudo_of(i);
+	struct kstat st = { 0 };
+
+	if (p->entry->owner) {
+		p->entry->owner(p, &st);
+		i->uid = st.uid;
+		i->gid = st.gid;
+	}
+	return p->entry->permission ? p->entry->permission(p, mask) : 1;
+}
+
 static int pseudo_setattr(struct inode *i, u32 valid, const struct kstat *st)
 {
 	/* Truncation happens to knobs opened with O_TRUNC and means nothing. */
@@ -347,7 +361,7 @@ static int pseudo_statfs(struct inode *i, u64 out[15])
 static void pseudo_release(struct inode *i) { kfree(i->data); }
 
 #define COMMON \
-	.lookup = pseudo_lookup, .open = pseudo_open, .getattr = pseudo_getattr, .setattr = pseudo_setattr, \
+	.lookup = pseudo_lookup, .open = pseudo_open, .permission = pseudo_permission, .getattr = pseudo_getattr, .setattr = pseudo_setattr, \
 	.statfs = pseudo_statfs, .release = pseudo_release
 /* Names that stay; names that may be gone; links that lead to an object rather than to a name. */
 static const struct inode_ops static_ops = { COMMON, .readlink = pseudo_readlink };

@@ -39,6 +39,7 @@ struct pseudo_entry {
 	bool (*next)(struct pseudo *dir, u64 *pos, char name[64], struct pseudo *child);
 	bool (*gone)(struct pseudo *p); /* what it shows is no more: look the name up again */
 	void (*owner)(struct pseudo *p, struct kstat *st); /* whose it is, when that changes */
+	int (*permission)(struct pseudo *p, u32 mask); /* as that of inode_ops */
 	int (*open)(struct pseudo *p, struct file *f); /* instead of the frame's file operations */
 };
 

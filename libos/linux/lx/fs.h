@@ -151,6 +151,8 @@ struct inode_ops {
 	 * is unknown, negative or stale. d->inode is replaced through dentry_set().
 	 * 0: opened (f->ops set; *created tells); 1: not done, go the long way; -errno. */
 	int (*lookup_open)(struct inode *dir, struct dentry *d, struct file *f, u32 mode, bool *created);
+	/* Optional: asked before the mode bits. 0: allowed; 1: as the mode says (uid, gid, mode may have been brought up to date); -errno */
+	int (*permission)(struct inode *i, u32 mask);
 	/* Optional: a mount of the tree with this root came (1) or went (-1, the last one: free what only the tree keeps). */
 	void (*mounted)(struct dentry *root, int change);
 	bool cache_negative; /* of a directory: absent names may stay in the cache (revalidate is asked for them too) */
