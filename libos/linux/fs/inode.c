@@ -263,7 +263,8 @@ void notify_dentry(struct dentry *d, u32 mask)
 	if (likely(!vfs()->watched) || !d || !d->inode) return;
 	if (S_ISDIR(d->inode->mode)) mask |= IN_ISDIR;
 	lock(&vfs()->lock);
-	if (d->parent && d->parent->inode && d->parent->inode->watches && !(d->flags & DENTRY_DEAD)) {
+	if (d->flags & DENTRY_DEAD) mask |= IN_EXCL_UNLINK;
+	if (d->parent && d->parent->inode && d->parent->inode->watches && !(d->flags & DENTRY_NAMELESS)) {
 		parent = dentry_get(d->parent);
 		memcpy(name, d->name, d->name_size + 1u);
 	}

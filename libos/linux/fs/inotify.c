@@ -14,7 +14,6 @@ struct inotify_event { s32 wd; u32 mask, cookie, len; }; /* of the user ABI; a n
 #define IN_IGNORED 0x8000u
 #define IN_ONLYDIR 0x1000000u
 #define IN_DONT_FOLLOW 0x2000000u
-#define IN_EXCL_UNLINK 0x4000000u
 #define IN_MASK_CREATE 0x10000000u
 #define IN_MASK_ADD 0x20000000u
 #define IN_ONESHOT 0x80000000u
@@ -40,6 +39,8 @@ static u32 padded(u32 name_size)
 }
 
 /* ---- telling; all with inotify_lock ---- */
+
+/* In a mask that is told, IN_EXCL_UNLINK says that the name is gone already. */
 
 static void queue_event(struct inotify *in, s32 wd, u32 mask, u32 cookie, const char *name)
 {
@@ -96,9 +97,9 @@ static void tell_inode(struct inode *i, u32 mask, u32 cookie, const char *name, 
 	list_for_each_safe(pos, next, &ws->list) {
 		struct watch *w = list_entry(pos, struct watch, inode_node);
 
-		if (!(w->mask & mask & IN_EVENTS))
+		if (!(w->mask & mask & IN_EVENTS) || w->mask & mask & IN_EXCL_UNLINK)
 			continue;
-		queue_event(w->in, w->wd, mask, cookie, name);
+		queue_event(w->in, w->wd, mask & ~(u32)IN_EXCL_UNLINK, cookie, name);
 		if (w->mask & IN_ONESHOT)
 			watch_unlink(w, dead);
 	}
@@ -123,33 +124,58 @@ static void bury(struct list *dead)
 	}
 }
 
-static void inode_gone(struct inode *i, u32 mask, struct list *dead)
+/* Does anything but names hold the inode, such as an open file? Beside so many. */
+static bool in_use(struct inode *i, u32 besides)
 {
-	bool dir = (i->mode & S_IFMT) == S_IFDIR;
+	u32 names = 0;
 
-	if (!dir)
-		tell_inode(i, IN_ATTRIB, 0, NULL, dead); /* the link count */
-	if (!dir && i->nlink)
-		return;
-	tell_inode(i, IN_DELETE_SELF | (mask & IN_ISDIR), 0, NULL, dead);
+	lock(&vfs()->lock);
+	list_for_each(pos, &i->aliases)
+		names++;
+	unlock(&vfs()->lock);
+	return i->ref.count > names + besides;
+}
+
+static void tell_end(struct inode *i, struct list *dead)
+{
+	tell_inode(i, IN_DELETE_SELF, 0, NULL, dead);
 	unlink_all(i, dead);
+}
+
+/* A file ends with its last name, or with its last close after that. */
+static bool ends(struct inode *i, u32 mask)
+{
+	if (i->nlink && (i->mode & S_IFMT) != S_IFDIR)
+		return false;
+	if (mask & (IN_DELETE | IN_DELETE_SELF))
+		return !in_use(i, 0);
+	return mask & (IN_CLOSE_WRITE | IN_CLOSE_NOWRITE) && !i->nlink && !in_use(i, 1);
 }
 
 void fsnotify(struct inode *dir, const char *name, struct inode *target, u32 mask, u32 cookie)
 {
 	struct list dead = LIST_INIT(dead);
+	bool end, is_dir;
 
 	if (!(dir && dir->watches) && !(target && target->watches))
 		return;
+	end = target && target->watches && ends(target, mask);
+	is_dir = target && (target->mode & S_IFMT) == S_IFDIR;
 	lock(&IPC->inotify_lock);
+	if (target && mask & IN_CREATE && !is_dir && target->nlink > 1)
+		tell_inode(target, IN_ATTRIB, 0, NULL, &dead); /* one more name */
+	if (target && mask & IN_DELETE) { /* what happens to the object comes before its name's event */
+		if (!is_dir)
+			tell_inode(target, IN_ATTRIB, 0, NULL, &dead); /* the link count */
+		if (end)
+			tell_end(target, &dead);
+	}
 	if (dir)
 		tell_inode(dir, mask, cookie, name, &dead);
-	if (target && !(mask & IN_NAMED))
-		tell_inode(target, mask, cookie, NULL, &dead);
-	if (target && mask & IN_MOVED_TO)
-		tell_inode(target, IN_MOVE_SELF | (mask & IN_ISDIR), 0, NULL, &dead);
-	if (target && mask & IN_DELETE)
-		inode_gone(target, mask, &dead);
+	if (target && !(mask & (IN_NAMED | IN_DELETE_SELF)))
+		tell_inode(target, mask & IN_MOVE_SELF ? IN_MOVE_SELF : mask & ~(u32)IN_EXCL_UNLINK, cookie, NULL, &dead);
+	if (end && !(mask & IN_DELETE))
+		tell_end(target, &dead);
 	unlock(&IPC->inotify_lock);
 	bury(&dead);
 }

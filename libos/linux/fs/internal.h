@@ -280,6 +280,7 @@ void locks_inode_free(struct inode *i);
 #define IN_DELETE 512u
 #define IN_DELETE_SELF 1024u
 #define IN_MOVE_SELF 2048u
+#define IN_EXCL_UNLINK 0x4000000u /* lx/ipc.h */
 #define IN_ISDIR 0x40000000u
 
 #endif

@@ -257,8 +257,6 @@ static int do_unlink(int dirfd, const char *name, bool directory, u32 flags)
 	unlock(&dir->lock);
 	if (!err && vfs()->watched) {
 		notify_name(dir, d->name, d->inode, IN_DELETE, 0);
-		if (!d->inode->nlink) notify_name(NULL, NULL, d->inode, IN_DELETE_SELF, 0);
-		else notify_name(NULL, NULL, d->inode, IN_ATTRIB, 0);
 	}
 	dentry_put(d);
 out:
@@ -351,8 +349,9 @@ static void notify_rename(struct inode *dir, const char *old, struct inode *new_
 	if (!vfs()->watched) return;
 	notify_name(dir, old, i, IN_MOVED_FROM, cookie);
 	notify_name(new_dir, name, i, IN_MOVED_TO, cookie);
+	if (gone) notify_name(NULL, NULL, gone, IN_ATTRIB, 0);
 	notify_name(NULL, NULL, i, IN_MOVE_SELF, 0);
-	if (gone) notify_name(NULL, NULL, gone, gone->nlink ? IN_ATTRIB : IN_DELETE_SELF, 0);
+	if (gone) notify_name(NULL, NULL, gone, IN_DELETE_SELF, 0);
 }
 
 static int rename_parents_found(struct lookup *from, struct lookup *to, u32 flags)
@@ -396,7 +395,11 @@ static int rename_parents_found(struct lookup *from, struct lookup *to, u32 flag
 	unlock(&v->lock);
 	struct inode *gone = new_d->inode;
 	if (!err) err = rename_locked(from, to, d, new_d, flags);
-	if (!err && gone != d->inode) notify_rename(a->inode, old_name, b->inode, d->name, d->inode, gone);
+	if (!err && gone != d->inode) {
+		bool exchange = flags & RENAME_EXCHANGE;
+		notify_rename(a->inode, old_name, b->inode, d->name, d->inode, exchange ? NULL : gone);
+		if (exchange) notify_rename(b->inode, d->name, a->inode, new_d->name, gone, NULL);
+	}
 out:
 	unlock_two(a, b);
 	if (a != b) unlock(&v->rename_lock);

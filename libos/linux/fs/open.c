@@ -14,7 +14,7 @@ struct opening {
 	struct lookup lk;
 	struct file *f;
 	u32 flags, mode;
-	bool created, opened;
+	bool created, opened, told;
 };
 
 static u32 access_mask(u32 flags)
@@ -82,7 +82,11 @@ static int finish_open(struct opening *o)
 		if (!err) o->opened = true;
 	}
 	if (!err && S_ISREG(f->inode->mode)) err = file_claim(f, false);
-	if (!err && o->flags & O_TRUNC && !o->created) err = vfs_truncate(&f->path, f, 0);
+	if (!err && o->flags & O_TRUNC && !o->created) {
+		notify_file(f, IN_OPEN); /* comes before the change */
+		o->told = true;
+		err = vfs_truncate(&f->path, f, 0);
+	}
 	if (!err) f->flags = o->flags & ~(u32)TRANSIENT;
 	return err;
 }
@@ -319,7 +323,7 @@ struct file *file_open_lookup(int dirfd, const char *name, u32 flags, u32 mode, 
 	if (!*name) return ERR_PTR(-ENOENT);
 	for (int turn = 0;; turn++) {
 		o.flags = flags;
-		o.created = o.opened = false;
+		o.created = o.opened = o.told = false;
 		o.lk = (struct lookup){ .flags = lookup_flags | LOOKUP_PARENT | (turn ? LOOKUP_REVAL : 0) };
 		o.f = file_alloc(NULL, flags);
 		if (!o.f) return ERR_PTR(-ENOMEM);
@@ -336,7 +340,7 @@ struct file *file_open_lookup(int dirfd, const char *name, u32 flags, u32 mode, 
 		else file_drop(o.f);
 		if (err != -ESTALE || turn) return ERR_PTR(err);
 	}
-	notify_file(o.f, IN_OPEN);
+	if (!o.told) notify_file(o.f, IN_OPEN);
 	return o.f;
 }
 

@@ -30,8 +30,10 @@ void inode_ipc_release(struct inode *i); /* last reference of any inode: frees f
 void epoll_file_released(struct file *f); /* from file_put, last reference, when f->epoll_links is not NULL */
 
 u32 fsnotify_cookie(void); /* joins IN_MOVED_FROM and IN_MOVED_TO of one rename */
-/* Of fsnotify(): IN_MOVED_TO tells IN_MOVE_SELF to the target too, IN_DELETE tells it
- * IN_ATTRIB and, when nlink is 0 or it is a directory, IN_DELETE_SELF. */
+/* Of fsnotify(): IN_DELETE also tells the target IN_ATTRIB and, when nothing holds it
+ * any more, IN_DELETE_SELF; told as IN_DELETE_SELF it is only looked at whether it
+ * ends. A close of a file without a name may end it too. IN_EXCL_UNLINK in the mask:
+ * the name is gone. */
 
 /* fcntl commands that belong to a kind of file */
 s64 pipe_peek(struct file *f, void *buf, size_t size, bool nonblock); /* tee(2): f is a pipe to read from; 0 at its end */
