@@ -154,6 +154,8 @@ int main(int argc, char **argv)
 			t[1][at] = run(in_pico, &once), ok[1] &= once;
 			if (bwrap)
 				t[2][at] = run(in_bwrap, &once), ok[2] &= once;
+			if (k < 0 && !(ok[0] && ok[1]))
+				break; /* say so once */
 		}
 		double native = median_ms(t[0], n), inside = median_ms(t[1], n), boxed = bwrap ? median_ms(t[2], n) : 0;
 		if (json)
