@@ -30,7 +30,6 @@ libos_linux_SOURCES += \
 	libos/linux/sys/ids.c \
 	libos/linux/sys/itimer.c \
 	libos/linux/sys/pidfd.c \
-	libos/linux/sys/pidfd.c \
 	libos/linux/sys/prctl.c \
 	libos/linux/sys/process.c \
 	libos/linux/sys/rlimit.c \
