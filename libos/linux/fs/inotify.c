@@ -50,9 +50,9 @@ static void queue_event(struct inotify *in, s32 wd, u32 mask, u32 cookie, const 
 	if (!list_empty(&in->events)) {
 		struct event *last = list_entry(in->events.prev, struct event, node);
 
-		if (last->wd == wd && last->mask == mask && last->cookie == cookie && last->name_size == size &&
+		if (last->wd == wd && last->mask == mask && !(mask & IN_IGNORED) && last->name_size == size &&
 		    !memcmp(last->name, name ? name : "", size))
-			return; /* the same again is no news */
+			return; /* the same again is no news, whatever its cookie */
 	}
 	if (in->event_count >= IPC->inotify_max_events) {
 		struct event *last = list_entry(in->events.prev, struct event, node);
