@@ -184,6 +184,17 @@ static int share_open(struct inode *i, struct dentry *d, struct file *f, u32 acc
 	return r < 0 ? r : -ESTALE;
 }
 
+/* The host made it ours; another user of this system may have asked. */
+static void claim(pico_handle stream, struct pico_stream_attributes *a)
+{
+	const struct creds *c = creds_now();
+	struct pico_stream_attributes own = { .valid = PICO_ATTR_OWNER, .uid = c->fsuid, .gid = c->fsgid };
+
+	if (c->fsuid == a->uid || Dk(StreamAttributesSet)(stream, NULL, 0, &own) < 0) return;
+	a->uid = c->fsuid;
+	a->gid = c->fsgid;
+}
+
 int host_lookup_open(struct inode *dir, struct dentry *d, struct file *f, u32 mode, bool *created)
 {
 	struct hostfs *h = hostfs_of(dir);
@@ -226,15 +237,8 @@ int host_lookup_open(struct inode *dir, struct dentry *d, struct file *f, u32 mo
 	if (r == -ELOOP || r == -EISDIR || r == -ENXIO || r == -ENOTDIR || r == -EACCES || r == -EPERM || r == -EOPNOTSUPP) return 1;
 	if (r < 0) return (int)r;
 	if (*created) {
-		const struct creds *c = creds_now();
 		hnode(dir)->fresh = 0;
-		if (c->fsuid != a.uid) {
-			struct pico_stream_attributes own = { .valid = PICO_ATTR_OWNER, .uid = c->fsuid, .gid = c->fsgid };
-			if (Dk(StreamAttributesSet)(r, NULL, 0, &own) >= 0) {
-				a.uid = c->fsuid;
-				a.gid = c->fsgid;
-			}
-		}
+		claim(r, &a);
 	}
 	if (d->inode && !host_same(d->inode, &a)) {
 		Dk(ObjectClose)(r);
@@ -263,6 +267,7 @@ int host_tmpfile(struct inode *dir, struct file *f, u32 mode)
 	if (n < 0) return n;
 	s64 r = Dk(StreamOpen)(uri, (u64)n, access, PICO_OPEN_TEMPORARY | (f->flags & O_EXCL ? PICO_OPEN_EXCLUSIVE : 0), mode & 07777, &a);
 	if (r < 0) return (int)r;
+	claim(r, &a);
 	struct inode *i = host_inode(h, &a, NULL, 0);
 	if (!i) {
 		Dk(ObjectClose)(r);

@@ -149,7 +149,7 @@ static int setattr_allowed(struct inode *i, u32 valid, struct kstat *st)
 	if (valid & SETATTR_UID && (c->fsuid != i->uid || st->uid != i->uid) && !capable(CAP_CHOWN)) return -EPERM;
 	if (valid & SETATTR_GID && (c->fsuid != i->uid || (!in_group(st->gid) && st->gid != i->gid)) && !capable(CAP_CHOWN))
 		return -EPERM;
-	if (valid & SETATTR_MODE && !(valid & (SETATTR_UID | SETATTR_GID))) {
+	if (valid & SETATTR_MODE) {
 		if (!owner_or_capable(i)) return -EPERM;
 		if (!in_group(i->gid) && !capable(CAP_FSETID)) st->mode &= ~(u32)S_ISGID;
 	}
@@ -170,9 +170,8 @@ int vfs_setattr(const struct path *p, u32 valid, struct kstat *st)
 	struct inode *i = p->dentry->inode;
 	int err = mount_want_write(p->mnt);
 
-	if (!err) err = setattr_allowed(i, valid, st);
 	if (err) return err;
-	if (valid & (SETATTR_UID | SETATTR_GID) && !S_ISDIR(i->mode) && !(valid & SETATTR_MODE)) {
+	if (valid & SETATTR_CHOWN && !S_ISDIR(i->mode)) { /* also one that changes nothing */
 		u32 mode = i->mode & ~(u32)S_ISUID;
 		if (mode & S_IXGRP) mode &= ~(u32)S_ISGID;
 		if (mode != i->mode) {
@@ -180,6 +179,8 @@ int vfs_setattr(const struct path *p, u32 valid, struct kstat *st)
 			st->mode = mode & 07777;
 		}
 	}
+	valid &= ~SETATTR_CHOWN;
+	if ((err = setattr_allowed(i, valid, st))) return err;
 	if (!i->ops || !i->ops->setattr) return -EPERM;
 	lock(&i->lock);
 	err = i->ops->setattr(i, valid, st);

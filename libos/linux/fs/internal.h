@@ -174,6 +174,7 @@ int vfs_pin_child(struct path *dir, const char *name, size_t size, u32 mode, str
 /* ---- inode.c ---- */
 int vfs_getattr(struct inode *i, struct kstat *st);
 int file_getattr(struct file *f, struct kstat *st);
+#define SETATTR_CHOWN 0x40000000u /* to vfs_setattr: a chown, which clears set-id bits */
 int vfs_setattr(const struct path *p, u32 valid, struct kstat *st); /* with permission checks */
 int vfs_truncate(const struct path *p, struct file *f, u64 size);
 int mount_want_write(const struct mount *m); /* -EROFS */

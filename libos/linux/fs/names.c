@@ -26,7 +26,7 @@ int vfs_may_create(struct path *dir)
 
 /* Finds where the new name goes. On success the directory is locked and *out is
  * a negative dentry. On failure all is given back. */
-static int create_begin(struct lookup *lk, int dirfd, const char *name, u32 flags, bool is_dir, struct dentry **out)
+static int name_begin(struct lookup *lk, int dirfd, const char *name, u32 flags, bool is_dir, struct dentry **out)
 {
 	int err = lookup_begin(lk, dirfd, name, LOOKUP_PARENT | flags);
 	struct dentry *d;
@@ -45,7 +45,6 @@ static int create_begin(struct lookup *lk, int dirfd, const char *name, u32 flag
 		err = (int)PTR_ERR(d);
 	} else {
 		err = d->inode ? -EEXIST : lk->last_slash && !is_dir ? -ENOENT : read_only;
-		if (!err) err = vfs_may_create(&lk->path);
 		if (!err) {
 			*out = d;
 			return 0;
@@ -68,6 +67,15 @@ static int create_end(struct lookup *lk, struct dentry *d, int err)
 	dentry_put(d);
 	lookup_end(lk);
 	return err;
+}
+
+/* The same with the permission to make something there. */
+static int create_begin(struct lookup *lk, int dirfd, const char *name, u32 flags, bool is_dir, struct dentry **out)
+{
+	int err = name_begin(lk, dirfd, name, flags, is_dir, out);
+
+	if (err || !(err = vfs_may_create(&lk->path))) return err;
+	return create_end(lk, *out, err);
 }
 
 /* A stale directory on the way is looked up once more, afresh. */
@@ -142,17 +150,28 @@ int vfs_symlink(const char *target, int dirfd, const char *name)
 	return RETRY_STALE(do_symlink(target, dirfd, name, flags), flags);
 }
 
+/* As with protected_hardlinks=1, which systems set: no links to what one could
+ * not write oneself, or to what has special rights. */
+static bool may_link(struct inode *i)
+{
+	bool special = i->mode & S_ISUID || (i->mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+
+	return owner_or_capable(i) || (S_ISREG(i->mode) && !special && !inode_permission(i, 6));
+}
+
 static int do_link(struct path *old, int dirfd, const char *name, u32 flags)
 {
 	struct lookup lk;
 	struct dentry *d;
 	struct inode *i = old->dentry->inode;
-	int err = create_begin(&lk, dirfd, name, flags, false, &d);
+	int err = name_begin(&lk, dirfd, name, flags, false, &d);
 
 	if (err) return err;
 	struct inode *dir = lk.path.dentry->inode;
 	bool unnamed = (old->dentry->flags & (DENTRY_NAMELESS | DENTRY_DEAD)) == DENTRY_NAMELESS;
 	if (old->mnt != lk.path.mnt) err = -EXDEV;
+	else if (!may_link(i)) err = -EPERM;
+	else if ((err = vfs_may_create(&lk.path))) {}
 	else if (S_ISDIR(i->mode) || !dir->ops->link) err = -EPERM;
 	else if (!i->nlink && !unnamed) err = -ENOENT;
 	else err = dir->ops->link(dir, d, i);

@@ -84,7 +84,7 @@ SYSCALL(umask)
 static u32 owner_of(struct kstat *st, u32 uid, u32 gid)
 {
 	*st = (struct kstat){ .uid = uid, .gid = gid };
-	return (uid != NO_ID ? SETATTR_UID : 0) | (gid != NO_ID ? SETATTR_GID : 0);
+	return SETATTR_CHOWN | (uid != NO_ID ? SETATTR_UID : 0) | (gid != NO_ID ? SETATTR_GID : 0);
 }
 
 static s64 chown_at(int dirfd, uaddr name, u32 uid, u32 gid, u32 flags)

@@ -355,7 +355,8 @@ SYSCALL(fallocate)
 	else if (type != S_IFREG && type != S_IFBLK) err = -ENODEV;
 	else if (size > INT64_MAX - offset) err = -EFBIG;
 	else if (!(mode & 1) && (err = size_allowed(f->inode, (u64)(offset + size)))) {}
-	else err = f->ops->fallocate ? f->ops->fallocate(f, mode, (u64)offset, (u64)size) : -EOPNOTSUPP;
+	else if (!f->ops->fallocate) err = -EOPNOTSUPP;
+	else if (!(err = remove_privileges(f))) err = f->ops->fallocate(f, mode, (u64)offset, (u64)size);
 	if (!err) notify_file(f, IN_MODIFY);
 	file_put(f);
 	return err;
