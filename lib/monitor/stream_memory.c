@@ -5,10 +5,13 @@
  * of limits beyond the number of streams.
  *
  * A name lives until StreamDelete or the end of the instance and counts as one
- * stream; the memory lives while there is a name or a handle.
+ * stream; the memory lives while there is a name or a handle. Then it is emptied
+ * for good: a guest may have kept the descriptor or a mapping, and what no
+ * handle names is counted by nobody.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -35,7 +38,7 @@ static int memory_fd(void)
 	int fd = -1;
 
 	for (unsigned i = 0; fd < 0 && i < sizeof(flags) / sizeof(flags[0]); i++) {
-		fd = memfd_create("pico-memory", MFD_CLOEXEC | flags[i]);
+		fd = memfd_create("pico-memory", MFD_CLOEXEC | MFD_ALLOW_SEALING | flags[i]);
 		if (fd < 0 && errno != EINVAL && errno != EACCES)
 			break;
 	}
@@ -66,6 +69,9 @@ static void memory_put(struct pico__streams *s, struct pico__memory *m)
 	pico__streams_unlock(s);
 	if (left)
 		return;
+	/* Not of what the monitor adopted: that is sealed against it. */
+	if (ftruncate(m->fd, 0) == 0)
+		fcntl(m->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
 	pico__close(m->fd);
 	free(m);
 }
@@ -159,9 +165,17 @@ static int memory_attributes(struct pico__stream *e, struct pico_stream_attribut
 	return memory_fd_attributes(e->owner, e->of.memory->fd, a);
 }
 
+/* Memory is given when it is touched, within the guest's limit, and never by the
+ * host on request: only the last byte is allocated, to make the length. */
 static int memory_set_length(struct pico__stream *e, uint64_t length, uint32_t mode, uint64_t offset)
 {
-	return pico__length_apply(e->of.memory->fd, length, mode, offset);
+	uint64_t end;
+
+	if (mode != PICO_LENGTH_ALLOCATE && mode != PICO_LENGTH_ALLOCATE_KEEP_SIZE)
+		return pico__length_apply(e->of.memory->fd, length, mode, offset);
+	if (!length || __builtin_add_overflow(length, offset, &end) || end > INT64_MAX)
+		return !length ? -PICO_EINVAL : -PICO_EFBIG;
+	return mode == PICO_LENGTH_ALLOCATE ? pico__length_apply(e->of.memory->fd, 1, mode, end - 1) : 0;
 }
 
 static int memory_flush(struct pico__stream *e, uint32_t flags)
@@ -222,6 +236,25 @@ static int64_t memory_open(struct pico__streams *s, struct pico__uri *uri, const
 	return error ? error : pico__stream_opened(&claim, &e, o, c);
 }
 
+/* It stays in use, and is counted, though the guest closes its handle. The name
+ * is none that a guest can say. */
+static int keep_adopted(struct pico__streams *s, const char *uri, struct pico__memory *m)
+{
+	PICO__FREE char *name = NULL;
+	int error;
+
+	if (asprintf(&name, "adopted %s", uri) < 0) {
+		name = NULL;
+		return -PICO_ENOMEM;
+	}
+	pico__streams_lock(s);
+	error = pico__names_add(&s->memories, name, m);
+	if (!error)
+		m->references++;
+	pico__streams_unlock(s);
+	return error;
+}
+
 pico_handle pico__memory_adopt(struct pico__streams *s, int fd, uint32_t access, const char *uri)
 {
 	PICO__CLAIM struct pico__claim claim = { 0 };
@@ -242,6 +275,9 @@ pico_handle pico__memory_adopt(struct pico__streams *s, int fd, uint32_t access,
 	e->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* what is granted later */
 	if (e->fd < 0)
 		return pico__error(errno);
+	error = keep_adopted(s, uri, e->of.memory);
+	if (error)
+		return error;
 	e->ungranted = true;
 	pico__streams_lock(s);
 	s->waiting = true;

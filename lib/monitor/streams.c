@@ -428,6 +428,9 @@ bool pico__streams_may_block(struct pico__streams *s, unsigned downcall, const s
 		return names == ALWAYS_BLOCKS;
 	if (names == TRANSFERS)
 		return transfer_slow(s, r[1]);
+	/* The other kinds work in proportion to the length. */
+	if (downcall == PICO_DC_StreamSetLength && r[3] != PICO_LENGTH_SET)
+		return true;
 	if (!atomic_load(&s->policy.any_slow))
 		return false;
 	switch (names) {

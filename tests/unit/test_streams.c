@@ -825,6 +825,66 @@ Test(streams, memory)
 	cr_expect_eq(pico__streams_count(f.s), 1);
 }
 
+/* One request must not make the host allocate, or the guard would be at it until
+ * there is no memory left. */
+Test(streams, memory_is_not_allocated_by_request)
+{
+	pico_handle a = must_open("memory:", RW, 0);
+	struct stat st;
+
+	cr_expect_eq(stream_length(&f, a, 64 << 20, PICO_LENGTH_ALLOCATE, 4096), 0);
+	cr_expect_eq(fstat(guest_fd(&f, a), &st), 0);
+	cr_expect_eq(st.st_size, (64 << 20) + 4096);
+	cr_expect_leq(pico__streams_memory(f.s), 4096);
+	cr_expect_eq(stream_length(&f, a, 1 << 20, PICO_LENGTH_ALLOCATE, 0), 0);
+	cr_expect_eq(stream_length(&f, a, 1ull << 32, PICO_LENGTH_ALLOCATE_KEEP_SIZE, 0), 0);
+	cr_expect_eq(fstat(guest_fd(&f, a), &st), 0);
+	cr_expect_eq(st.st_size, (64 << 20) + 4096, "never shorter");
+	cr_expect_leq(pico__streams_memory(f.s), 8192);
+	cr_expect_eq(stream_length(&f, a, 0, PICO_LENGTH_ALLOCATE, 0), -PICO_EINVAL);
+	cr_expect_eq(stream_length(&f, a, UINT64_MAX, PICO_LENGTH_ALLOCATE, 4096), -PICO_EFBIG);
+	cr_expect_eq(stream_length(&f, a, INT64_MAX, PICO_LENGTH_ALLOCATE, 1), -PICO_EFBIG);
+	f.c->r[1] = (uint64_t)a;
+	f.c->r[3] = PICO_LENGTH_ALLOCATE;
+	cr_expect(pico__streams_may_block(f.s, PICO_DC_StreamSetLength, f.c));
+	f.c->r[3] = PICO_LENGTH_SET;
+	cr_expect_not(pico__streams_may_block(f.s, PICO_DC_StreamSetLength, f.c));
+}
+
+/* A guest can close the handle and keep descriptor and mapping. */
+Test(streams, memory_without_a_handle_is_empty_for_good)
+{
+	pico_handle a = must_open("memory:", RW, 0);
+	int fd = guest_fd(&f, a);
+	struct stat st;
+
+	cr_assert_eq(ftruncate(fd, 1 << 20), 0);
+	cr_assert_eq(pwrite(fd, "x", 1, 0), 1);
+	f.c->r[1] = (uint64_t)a;
+	cr_expect_eq(call(&f, PICO_DC_ObjectClose), 0);
+	cr_expect_eq(fstat(fd, &st), 0);
+	cr_expect_eq(st.st_blocks, 0);
+	cr_expect_lt(pwrite(fd, "x", 1, 0), 0);
+	cr_expect_lt(ftruncate(fd, 4096), 0);
+	cr_expect_lt(fallocate(fd, 0, 0, 4096), 0);
+}
+
+Test(streams, adopted_memory_is_always_counted)
+{
+	int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	pico_handle h;
+
+	cr_assert_eq(ftruncate(fd, 1 << 20), 0);
+	cr_assert_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL), 0);
+	h = pico__streams_adopt(f.s, fd, RW, "memory:segment");
+	cr_assert_gt(h, 0);
+	cr_expect_eq(stream_close(&f, h), 0);
+	cr_expect_eq(stream_delete(&f, "memory:segment", 0), -PICO_ENOENT);
+	cr_assert_eq(pwrite(fd, "x", 1, 0), 1);
+	cr_expect_eq(pico__streams_memory(f.s), 4096);
+	close(fd);
+}
+
 Test(streams, adopted_memory)
 {
 	int fd = memfd_create("segment", MFD_CLOEXEC);
