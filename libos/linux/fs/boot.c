@@ -4,6 +4,7 @@
  * boot block, and what every Linux system has. Mount points that are missing
  * are made in memory, over whatever directory they lie in.
  */
+#include "hostfs.h"
 #include "internal.h"
 
 static const struct pico_boot_record *next_record(const struct pico_boot_record *r)
@@ -51,9 +52,18 @@ static struct inode *root_of(const struct planned *p, const char **type, u32 *fl
 	}
 }
 
+/* The host knows its mounts by their guest paths and answers for such a name also
+ * when the directory has it not. Then no listing would show it; so the mount
+ * point is one of ours, in front of what the directory may have. */
+static bool only_found_by_name(const struct path *dir, const struct path *found)
+{
+	return hostfs_inode(dir->dentry->inode) && found->dentry->parent == dir->dentry && found->mnt == dir->mnt &&
+	       !(found->dentry->flags & DENTRY_PINNED);
+}
+
 /* One step from *at; missing names are made as mode says. Never fails for a
  * name that can be found: permission plays no part at boot. */
-static int step(struct path *at, const char *name, size_t size, u32 mode)
+static int step(struct path *at, const char *name, size_t size, u32 mode, bool hosts)
 {
 	char component[NAME_MAX + 1];
 	struct lookup lk = { .path = *at, .root = { vfs()->root, vfs()->root->root }, .flags = LOOKUP_FOLLOW };
@@ -66,7 +76,9 @@ static int step(struct path *at, const char *name, size_t size, u32 mode)
 	path_get(&lk.root);
 	path_get(&lk.path);
 	int err = lookup_walk(&lk);
-	if (!err) {
+	if (!err && hosts && only_found_by_name(at, &lk.path)) {
+		err = -ENOENT;
+	} else if (!err) {
 		path_put(at);
 		*at = lk.path;
 		lk.path = (struct path){ 0 };
@@ -85,8 +97,9 @@ static int step(struct path *at, const char *name, size_t size, u32 mode)
 	return 0;
 }
 
-/* mode 0: the name must exist; else what the last component becomes. */
-static int boot_lookup(const char *path, u32 mode, struct path *out)
+/* mode 0: the name must exist; else what the last component becomes. hosts: it
+ * is for a mount of the host. */
+static int boot_lookup(const char *path, u32 mode, bool hosts, struct path *out)
 {
 	int err = 0;
 
@@ -99,7 +112,7 @@ static int boot_lookup(const char *path, u32 mode, struct path *out)
 		for (end = path; *end && *end != '/'; end++) {}
 		const char *rest = end;
 		while (*rest == '/') rest++;
-		err = step(out, path, (size_t)(end - path), !mode ? 0 : *rest ? S_IFDIR | 0755 : mode);
+		err = step(out, path, (size_t)(end - path), !mode ? 0 : *rest ? S_IFDIR | 0755 : mode, hosts && !*rest);
 		path = end;
 	}
 	path_put(out);
@@ -113,14 +126,14 @@ static void mount_planned(const struct planned *p)
 	u32 flags, mode = S_IFDIR | 0755;
 	int err;
 
-	if (p->if_absent && !boot_lookup(p->path, 0, &at)) {
+	if (p->if_absent && !boot_lookup(p->path, 0, false, &at)) {
 		path_put(&at);
 		return;
 	}
 	struct inode *root = root_of(p, &type, &flags, &err);
 	if (!root) boot_error(1, "cannot mount %s: error %d", p->path, -err);
 	if (!S_ISDIR(root->mode)) mode = S_IFREG | 0644;
-	err = boot_lookup(p->path, mode, &at);
+	err = boot_lookup(p->path, mode, p->kind == KIND_HOST, &at);
 	if (!err) {
 		err = mount_tree(type, p->kind == KIND_HOST ? p->path : type, root, flags, NULL, &at);
 		path_put(&at);
@@ -223,7 +236,7 @@ struct fs_context *fs_context_boot(const void *boot)
 	for_each_record(r, boot) {
 		if (r->tag == PICO_BOOT_UMASK) memcpy(&fs->umask, r + 1, sizeof(fs->umask));
 		if (r->tag != PICO_BOOT_CWD || fs->cwd.dentry) continue;
-		if (!boot_lookup((const char *)(r + 1), 0, &fs->cwd) && !path_is_dir(&fs->cwd)) path_put(&fs->cwd);
+		if (!boot_lookup((const char *)(r + 1), 0, false, &fs->cwd) && !path_is_dir(&fs->cwd)) path_put(&fs->cwd);
 	}
 	fs->umask &= 0777;
 	if (!fs->cwd.dentry) {
