@@ -142,6 +142,7 @@ static int check_range(const struct copy *c, u64 in_pos, u64 out_pos, u64 *size,
 	if (S_ISDIR(in->mode) || S_ISDIR(out->mode)) return -EISDIR;
 	if (!S_ISREG(in->mode) || !S_ISREG(out->mode)) return -EINVAL;
 	if (check_copy(c) || c->out->flags & O_APPEND) return -EBADF;
+	if (in->dev != out->dev) return -EXDEV;
 	if (in_pos + *size < in_pos || out_pos + *size < out_pos) return -EOVERFLOW;
 	int err = file_getattr(c->in, &st);
 	if (err) return err;
