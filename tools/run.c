@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <termios.h>
 #include <time.h>
@@ -23,6 +24,7 @@
 static const int forwarded[] = {
 	SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT, SIGUSR1, SIGUSR2,
 };
+enum { STREAMS = 16384 }; /* as far as the host's limit of open files lets it */
 enum { FORWARDED_COUNT = sizeof(forwarded) / sizeof(forwarded[0]) };
 
 struct run {
@@ -31,6 +33,7 @@ struct run {
 	int signals; /* signalfd */
 	int terminations; /* SIGTERMs so far: the second kills */
 	bool killed;
+	bool stdio_closed[3];
 	bool terminal_saved;
 	struct termios terminal;
 	uint64_t started_ns;
@@ -85,10 +88,35 @@ static void restore_terminal(const struct run *run)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &run->terminal);
 }
 
-static void fill_stdio(struct pico_options *o)
+/* What is closed here is closed inside. Until then something else must have
+ * the number, lest the next file opened takes it; a path only can neither be read
+ * nor written, as if nothing were there. */
+static int hold_stdio(struct run *run)
+{
+	for (int i = 0; i < 3; i++) {
+		run->stdio_closed[i] = fcntl(i, F_GETFD) < 0;
+		if (run->stdio_closed[i] && open("/", O_PATH | O_CLOEXEC) != i)
+			return -1;
+	}
+	return 0;
+}
+
+/* A program's open files are descriptors here too, and a shell's usual limit of
+ * 1024 would be the program's. */
+static void raise_descriptor_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void fill_stdio(const struct run *run, struct pico_options *o)
 {
 	for (int i = 0; i < 3; i++)
-		o->stdio[i].kind = fcntl(i, F_GETFD) >= 0 ? PICO_STDIO_INHERIT : PICO_STDIO_NULL;
+		o->stdio[i].kind = run->stdio_closed[i] ? PICO_STDIO_CLOSED : PICO_STDIO_INHERIT;
 }
 
 /* Creates the instance. 0, or -1 after complaining. */
@@ -119,6 +147,7 @@ static int create(struct run *run)
 	o.mounts = mounts;
 	o.mount_count = from->mount_count;
 	o.limits.memory = from->memory;
+	o.limits.streams = STREAMS;
 	o.limits.deadline_ms = (from->timeout_ns + 999999) / 1000000;
 	o.hostname = from->hostname;
 	o.uid = from->uid;
@@ -129,7 +158,7 @@ static int create(struct run *run)
 	}
 	o.libos = libos;
 	o.helper = helper;
-	fill_stdio(&o);
+	fill_stdio(run, &o);
 	result = pico_create(&o, &run->instance, &error);
 	free(mounts);
 	if (result < 0) {
@@ -276,7 +305,8 @@ int command_run(int argc, char **argv)
 {
 	__attribute__((cleanup(run_fini))) struct run run = { .signals = -1 };
 
-	if (run_options_parse(&run.options, argc, argv) < 0)
+	raise_descriptor_limit();
+	if (hold_stdio(&run) < 0 || run_options_parse(&run.options, argc, argv) < 0)
 		return TOOL_EXIT_FAILED;
 	if (run.options.help)
 		return command_help();

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <unistd.h>
 
 void complain(const char *format, ...)
@@ -70,22 +71,26 @@ void free_string(char **string)
 	*string = NULL;
 }
 
+/* This program's own path. Where /proc is missing, as in a bare chroot, what
+ * execve was told is as good until the working directory changes. */
+static char *own_path(void)
+{
+	const char *told = (const char *)getauxval(AT_EXECFN);
+	char *path = realpath("/proc/self/exe", NULL);
+
+	return path || !told ? path : realpath(told, NULL);
+}
+
 char *find_program(const char *name)
 {
-	char self[PATH_MAX];
-	ssize_t size = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	char *path;
+	cleanup_string char *self = own_path();
+	char *slash = self ? strrchr(self, '/') : NULL, *path;
 
-	if (size > 0) {
-		self[size] = 0;
-		char *slash = strrchr(self, '/');
-		if (slash) {
-			*slash = 0;
-			path = tool_format("%s/%s", self, name);
-			if (access(path, R_OK) == 0)
-				return path;
-			free(path);
-		}
+	if (slash) {
+		path = tool_format("%.*s/%s", (int)(slash - self), self, name);
+		if (access(path, R_OK) == 0)
+			return path;
+		free(path);
 	}
 	path = tool_format("%s/%s", PICO_PKGLIBEXECDIR, name);
 	if (access(path, R_OK) == 0)

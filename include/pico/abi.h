@@ -323,7 +323,7 @@ enum pico_boot_tag {
 	PICO_BOOT_MOUNT = 6, /* struct pico_boot_mount */
 	PICO_BOOT_IDS = 7, /* uint32_t uid, gid */
 	PICO_BOOT_LIMITS = 8, /* struct pico_boot_limits */
-	PICO_BOOT_STDIO = 9, /* uint32_t type[3]: enum pico_stream_type of console:stdin/out/err */
+	PICO_BOOT_STDIO = 9, /* uint32_t type[3]: enum pico_stream_type of console:stdin/out/err; 0: not there */
 	PICO_BOOT_UMASK = 10, /* uint32_t */
 };
 struct pico_boot_mount { uint32_t flags, type; char guest[]; }; /* guest path; type DIRECTORY or FILE */

@@ -115,6 +115,7 @@ enum pico_stdio_kind {
 	PICO_STDIO_INHERIT = 1, /* the host's own descriptor 0, 1 or 2 */
 	PICO_STDIO_FD = 2, /* fd; duplicated by pico_create(), stays the caller's */
 	PICO_STDIO_CALLBACK = 3, /* read for stdin, write for stdout and stderr */
+	PICO_STDIO_CLOSED = 4, /* not there: the guest's descriptor is closed */
 };
 
 struct pico_stdio {

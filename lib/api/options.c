@@ -103,7 +103,7 @@ static int check_stdio(const struct pico_stdio stdio[3], struct pico_error *erro
 	for (int i = 0; i < 3; i++) {
 		const struct pico_stdio *s = &stdio[i];
 
-		if (s->kind > PICO_STDIO_CALLBACK)
+		if (s->kind > PICO_STDIO_CLOSED)
 			return REFUSE(error, PICO_EINVAL, "stdio[%d].kind is %u", i, s->kind);
 		if (s->kind == PICO_STDIO_FD && s->fd < 0)
 			return REFUSE(error, PICO_EBADF, "stdio[%d].fd is %d", i, s->fd);

@@ -147,14 +147,15 @@ static int open_stdio(struct pico *p, uint32_t types[3], struct pico_error *erro
 
 	for (int i = 0; i < 3; i++) {
 		const struct pico_stdio *from = &p->config.stdio[i];
-		int fd = from->kind == PICO_STDIO_INHERIT ? i : from->kind == PICO_STDIO_FD ? from->fd : -1, rc;
+		int fd = from->kind == PICO_STDIO_INHERIT ? i : from->kind == PICO_STDIO_FD ? from->fd :
+			 from->kind == PICO_STDIO_CLOSED ? PICO__STDIO_CLOSED : PICO__STDIO_NULL, rc;
 		struct pico__app_ops ops;
 
-		if (from->kind != PICO_STDIO_NULL && from->kind != PICO_STDIO_CALLBACK && fcntl(fd, F_GETFD) < 0)
+		if (fd >= 0 && fcntl(fd, F_GETFD) < 0)
 			return pico__error_set(error, PICO_EBADF, EBADF, names[i], "descriptor %d is not open", fd);
 		rc = pico__streams_stdio(p->streams, i, fd, app_ops(from, &ops) ? &ops : NULL, &types[i]);
 		if (rc < 0)
-			return pico__error_set(error, -rc, 0, names[i], "descriptor %d: %s", fd, pico_strerror(rc));
+			return pico__error_set(error, -rc, 0, names[i], "%s cannot be given: %s", names[i], pico_strerror(rc));
 	}
 	return 0;
 }

@@ -163,8 +163,8 @@ static int open_host(struct pico__mountpoint *m, const char *host, char *why, si
 	m->type = PICO_STREAM_DIRECTORY;
 	probe = open_beneath(m->fd, ".", O_PATH | O_DIRECTORY, 0);
 	if (probe < 0)
-		return fail(why, why_size, probe == -PICO_ENOSYS ? -PICO_EKERNEL : probe,
-			    "%s: openat2 does not work here", host);
+		return probe == -PICO_ENOSYS ? fail(why, why_size, -PICO_EKERNEL, "%s: openat2 does not work here", host) :
+			fail(why, why_size, probe, "%s: %s", host, strerror(errno));
 	close(probe);
 	return 0;
 }

@@ -36,6 +36,8 @@ static int descriptor_type(int fd)
 		if (st.st_rdev == makedev(1, 3))
 			return PICO_STREAM_NULL;
 		return isatty(fd) ? PICO_STREAM_CONSOLE : PICO_STREAM_CHARDEV;
+	case S_IFDIR:
+		return -PICO_EISDIR;
 	default:
 		return -PICO_EINVAL;
 	}
@@ -87,7 +89,9 @@ int pico__console_init(struct pico__streams *s, int number, int fd, const struct
 		.access = PICO_ACCESS_READ | PICO_ACCESS_WRITE | PICO_ACCESS_APPEND };
 	int error = 0, before = -1;
 
-	if (ops)
+	if (fd == PICO__STDIO_CLOSED)
+		console.type = 0;
+	else if (ops)
 		describe_callbacks(&console, ops);
 	else if (fd >= 0)
 		error = describe_descriptor(&console, fd);
@@ -205,7 +209,7 @@ static struct pico__console *console_find(struct pico__streams *s, const char *n
 
 	for (int i = 0; i < 3; i++)
 		if (!strcmp(name, names[i]))
-			return &s->console[i];
+			return s->console[i].type ? &s->console[i] : NULL; /* closed: no such stream */
 	return NULL;
 }
 

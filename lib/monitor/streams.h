@@ -65,7 +65,9 @@ void pico__streams_abandon(struct pico__streams *s);
  * not matter. -PICO_EEXIST: the guest path has a mount already. *type_out
  * tells PICO_STREAM_DIRECTORY or PICO_STREAM_FILE; *why names the trouble. */
 int pico__streams_mount(struct pico__streams *s, const struct pico__mount *m, uint32_t *type_out, char *why, size_t why_size);
-/* number 0..2; fd is duplicated; -1 for null; ops for callbacks (then fd is -1). */
+enum { PICO__STDIO_NULL = -1, PICO__STDIO_CLOSED = -2 };
+/* number 0..2; fd is duplicated, or one of the above; ops for callbacks (then fd is negative).
+ * Before the first call they are null. */
 /* Each open of console:NAME is a handle of its own on the same host descriptor.
  * Terminals are set back to what they were now, if the guest changed them. */
 int pico__streams_stdio(struct pico__streams *s, int number, int fd, const struct pico__app_ops *ops, uint32_t *type_out);

@@ -796,6 +796,8 @@ static void open_streams(struct console *c)
 		struct pico_stream_attributes a = { 0 };
 		s64 h = Dk(StreamOpen)(names[n], strlen(names[n]), n ? PICO_ACCESS_WRITE : PICO_ACCESS_READ, 0, 0, &a);
 
+		if (h == -ENOENT) /* closed */
+			continue;
 		if (h < 0) { /* not granted: as if it were /dev/null */
 			c->type[n] = PICO_STREAM_NULL;
 			continue;
@@ -833,6 +835,8 @@ int console_open_std(struct files *files)
 		struct file *f = c->terminal[n] ? named_terminal(n) : NULL;
 		int fd;
 
+		if (!c->type[n])
+			continue;
 		if (!f)
 			f = std_file(n);
 		if (!f)
