@@ -156,6 +156,7 @@ static int try_lookup_open(struct opening *o, struct inode *dir, struct dentry *
 	if (flags & O_CREAT) {
 		create_err = mount_want_write(lk->path.mnt);
 		if (!create_err) create_err = vfs_may_create(&lk->path);
+		if (create_err && flags & O_EXCL) return 1; /* only looking is needed: it is there, or cannot be made */
 		if (create_err) flags &= ~(u32)O_CREAT;
 	}
 	if ((flags & O_ACCMODE) != O_RDONLY && lk->path.mnt->flags & MNT_RDONLY) return 1;
