@@ -74,6 +74,7 @@ libos_linux_SOURCES += \
 	libos/linux/fs/console.c \
 	libos/linux/fs/dev.c \
 	libos/linux/fs/inotify.c \
+	libos/linux/fs/ldisc.c \
 	libos/linux/fs/proc.c \
 	libos/linux/fs/proc.h \
 	libos/linux/fs/proc_cpu.c \
@@ -83,7 +84,10 @@ libos_linux_SOURCES += \
 	libos/linux/fs/proc_task.c \
 	libos/linux/fs/pseudo.c \
 	libos/linux/fs/pseudo.h \
+	libos/linux/fs/pty.c \
 	libos/linux/fs/sysfs.c \
+	libos/linux/fs/tty.c \
+	libos/linux/fs/tty.h \
 	libos/linux/sys/poll.c \
 	libos/linux/sys/socket.c \
 	libos/linux/sys/socket.h \

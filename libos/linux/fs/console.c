@@ -9,7 +9,7 @@
  * the program seeks. The position it sees counts from 0 for input and from the
  * file's size for output, which is what a shell leaves there.
  */
-#include "pseudo.h"
+#include "tty.h"
 #include "linux/lx/signal.h"
 #include <asm/termios.h>
 
@@ -22,7 +22,7 @@ struct console { /* one an instance */
 	u32 type[3];
 	bool terminal[3];
 	pico_handle tty; /* a stream that is the terminal; 0: none */
-	u32 session, foreground;
+	struct tty job;
 	bool settings_known; /* term is the host's, but for what the host changed since */
 	struct pico_terminal term;
 	struct wait_queue wait; /* of settings and of edge-triggered watchers */
@@ -82,59 +82,10 @@ void console_window_changed(void)
 
 	if (!con() || !con()->tty || settings_read(&t))
 		return;
-	if (con()->foreground)
-		signal_send_pgrp(con()->foreground, SIGWINCH, NULL);
+	tty_signal_foreground(&con()->job, SIGWINCH);
 }
 
-u32 console_foreground(void) { return con() ? con()->foreground : 0; }
-
-void console_session_ended(u32 sid)
-{
-	if (!con() || con()->session != sid)
-		return;
-	con()->session = con()->foreground = 0;
-}
-
-u32 console_tty_nr(const struct process *p) { return p->tty && con() && con()->tty ? 5 << 8 | 1 : 0; }
-
-/* ---- job control ---- */
-
-static bool is_ours(const struct process *p) { return con()->tty && p->tty == con(); }
-
-/* A group none of whose members has a parent elsewhere in the session: nobody would continue it. */
-static bool group_orphaned(u32 pgid)
-{
-	bool orphaned = true;
-
-	lock(&K->tree_lock);
-	list_for_each(pos, &K->processes) {
-		struct process *p = list_entry(pos, struct process, all_node);
-
-		if (p->pgid == pgid && p->parent && p->parent->pgid != pgid && p->parent->sid == p->sid)
-			orphaned = false;
-	}
-	unlock(&K->tree_lock);
-	return orphaned;
-}
-
-/* A background group that touches the terminal gets a signal. 0: go on. */
-static int background_check(int signo)
-{
-	struct process *p = current->process;
-	u64 handler;
-
-	if (!is_ours(p) || !con()->foreground || p->pgid == con()->foreground)
-		return 0;
-	lock(&p->sig_lock);
-	handler = p->actions[signo].handler;
-	unlock(&p->sig_lock);
-	if (current->sigmask & SIGMASK(signo) || handler == 1 /* SIG_IGN */)
-		return signo == SIGTTIN ? -EIO : 0;
-	if (group_orphaned(p->pgid))
-		return -EIO;
-	signal_send_pgrp(p->pgid, signo, NULL);
-	return -ERESTARTSYS;
-}
+u32 console_foreground(void) { return con() ? con()->job.foreground : 0; }
 
 /* ---- waiting and moving data ---- */
 
@@ -221,7 +172,7 @@ static s64 read_stream(struct file *f, const struct iobuf *b, u64 pos)
 	if (e->in <= 0)
 		return -EIO;
 	if (e->terminal) {
-		n = background_check(SIGTTIN);
+		n = tty_background_check(&con()->job, SIGTTIN);
 		if (n)
 			return n;
 		if (!io_nowait(f, b))
@@ -251,7 +202,7 @@ static s64 write_stream(struct file *f, const struct iobuf *b, u64 pos)
 	if (e->out <= 0)
 		return -EIO;
 	if (e->terminal && con()->settings_known && con()->term.lflag & TOSTOP) {
-		n = background_check(SIGTTOU);
+		n = tty_background_check(&con()->job, SIGTTOU);
 		if (n)
 			return n;
 	}
@@ -365,82 +316,30 @@ static u32 poll_stream(struct file *f, struct poll_table *t)
 
 /* ---- ioctl ---- */
 
-static void to_termio(const struct pico_terminal *t, struct termio *o)
-{
-	memset(o, 0, sizeof(*o));
-	o->c_iflag = (u16)t->iflag;
-	o->c_oflag = (u16)t->oflag;
-	o->c_cflag = (u16)t->cflag;
-	o->c_lflag = (u16)t->lflag;
-	o->c_line = t->line;
-	memcpy(o->c_cc, t->cc, sizeof(o->c_cc));
-}
-
-static void from_termio(struct pico_terminal *t, const struct termio *o)
-{
-	t->iflag = (t->iflag & 0xffff0000u) | o->c_iflag;
-	t->oflag = (t->oflag & 0xffff0000u) | o->c_oflag;
-	t->cflag = (t->cflag & 0xffff0000u) | o->c_cflag;
-	t->lflag = (t->lflag & 0xffff0000u) | o->c_lflag;
-	t->line = o->c_line;
-	memcpy(t->cc, o->c_cc, sizeof(o->c_cc));
-}
-
-static u32 speed_of(u32 cflag)
-{
-	static const u32 slow[16] = { 0, 50, 75, 110, 134, 150, 200, 300, 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400 };
-	static const u32 fast[16] = { 0, 57600, 115200, 230400, 460800, 500000, 576000, 921600, 1000000, 1152000, 1500000,
-		2000000, 2500000, 3000000, 3500000, 4000000 };
-
-	return cflag & 0x1000 ? fast[cflag & 15] : slow[cflag & 15];
-}
-
-#define TERMIOS_SIZE 36u /* of struct termios in the kernel: the head of struct pico_terminal */
 static int get_settings(u32 cmd, u64 arg)
 {
 	struct pico_terminal t;
 	int err = settings_read(&t);
 
-	if (err)
-		return err;
-	if (cmd == TCGETA) {
-		struct termio o;
-
-		to_termio(&t, &o);
-		return copy_to_user(arg, &o, sizeof(o));
-	}
-	if (copy_to_user(arg, &t, TERMIOS_SIZE))
-		return -EFAULT;
-	if (cmd == TCGETS2) {
-		u32 speeds[2] = { speed_of(t.cflag), speed_of(t.cflag) };
-
-		return copy_to_user(arg + TERMIOS_SIZE, speeds, sizeof(speeds));
-	}
-	return 0;
+	return err ? err : tty_settings_to_user(cmd, arg, &t, NULL);
 }
 
 static int set_settings(u32 cmd, u64 arg)
 {
-	bool old_style = cmd == TCSETA || cmd == TCSETAW || cmd == TCSETAF;
+	u32 speeds[2] = { 0, 0 };
 	struct pico_terminal t;
-	struct termio o;
-	int err = background_check(SIGTTOU);
+	int err = tty_background_check(&con()->job, SIGTTOU);
 
 	if (!err)
 		err = settings_read(&t);
-	if (err)
-		return err;
-	if (old_style ? copy_from_user(&o, arg, sizeof(o)) : copy_from_user(&t, arg, TERMIOS_SIZE))
-		return -EFAULT;
-	if (old_style)
-		from_termio(&t, &o);
-	return settings_write(&t);
+	if (!err)
+		err = tty_settings_from_user(cmd, arg, &t, speeds);
+	return err ? err : settings_write(&t);
 }
 
 static int window(u32 cmd, u64 arg)
 {
 	struct pico_terminal t;
-	struct winsize w;
 	int err;
 
 	if (!con()->settings_known || cmd == TIOCSWINSZ) {
@@ -451,96 +350,19 @@ static int window(u32 cmd, u64 arg)
 	lock(&con()->lock);
 	t = con()->term;
 	unlock(&con()->lock);
-	if (cmd == TIOCGWINSZ) {
-		w = (struct winsize){ .ws_row = t.rows, .ws_col = t.columns, .ws_xpixel = t.xpixel, .ws_ypixel = t.ypixel };
-		return put_user(w, arg);
-	}
-	if (get_user(w, arg))
-		return -EFAULT;
-	if (w.ws_row == t.rows && w.ws_col == t.columns && w.ws_xpixel == t.xpixel && w.ws_ypixel == t.ypixel)
-		return 0;
-	t.rows = w.ws_row;
-	t.columns = w.ws_col;
-	t.xpixel = w.ws_xpixel;
-	t.ypixel = w.ws_ypixel;
+	if (cmd == TIOCGWINSZ)
+		return tty_window_to_user(arg, &t);
+	err = tty_window_from_user(arg, &t);
+	if (err <= 0)
+		return err;
 	err = settings_write(&t);
-	if (!err && con()->foreground)
-		signal_send_pgrp(con()->foreground, SIGWINCH, NULL);
+	if (!err)
+		tty_signal_foreground(&con()->job, SIGWINCH);
 	return err;
 }
 
-static int set_foreground(u64 arg)
+static long terminal_ioctl(u32 cmd, u64 arg)
 {
-	bool in_session = false;
-	s32 pgid;
-	int err;
-
-	if (!is_ours(current->process) || con()->session != current->process->sid)
-		return -ENOTTY;
-	err = background_check(SIGTTOU);
-	if (err)
-		return err;
-	if (get_user(pgid, arg))
-		return -EFAULT;
-	if (pgid < 0)
-		return -EINVAL;
-	err = -ESRCH;
-	lock(&K->tree_lock);
-	list_for_each(pos, &K->processes) {
-		struct process *p = list_entry(pos, struct process, all_node);
-
-		if (p->pgid != (u32)pgid)
-			continue;
-		err = 0;
-		if (p->sid == current->process->sid)
-			in_session = true;
-	}
-	unlock(&K->tree_lock);
-	if (err)
-		return err;
-	if (!in_session)
-		return -EPERM;
-	con()->foreground = (u32)pgid;
-	return 0;
-}
-
-static int take_terminal(u64 force)
-{
-	struct process *p = current->process;
-
-	if (p->sid != p->pid)
-		return -EPERM;
-	if (is_ours(p) && con()->session == p->sid)
-		return 0;
-	if (p->tty || (con()->session && con()->session != p->sid && !(force == 1 && capable(CAP_SYS_ADMIN))))
-		return -EPERM;
-	con()->session = p->sid;
-	con()->foreground = p->pgid;
-	p->tty = con();
-	return 0;
-}
-
-static int give_up_terminal(void)
-{
-	struct process *p = current->process;
-
-	if (!is_ours(p))
-		return -ENOTTY;
-	if (p->sid == p->pid && con()->session == p->sid) {
-		if (con()->foreground) {
-			signal_send_pgrp(con()->foreground, SIGHUP, NULL);
-			signal_send_pgrp(con()->foreground, SIGCONT, NULL);
-		}
-		con()->session = con()->foreground = 0;
-	}
-	p->tty = NULL;
-	return 0;
-}
-
-static long tty_ioctl(u32 cmd, u64 arg)
-{
-	s32 n;
-
 	switch (cmd) {
 	case TCGETS: case TCGETA: case TCGETS2:
 		return get_settings(cmd, arg);
@@ -549,41 +371,14 @@ static long tty_ioctl(u32 cmd, u64 arg)
 		return set_settings(cmd, arg);
 	case TIOCGWINSZ: case TIOCSWINSZ:
 		return window(cmd, arg);
-	case TIOCGPGRP:
-		if (!is_ours(current->process))
-			return -ENOTTY;
-		n = (s32)con()->foreground;
-		return put_user(n, arg);
-	case TIOCSPGRP:
-		return set_foreground(arg);
-	case TIOCGSID:
-		if (!is_ours(current->process) || !con()->session)
-			return -ENOTTY;
-		n = (s32)con()->session;
-		return put_user(n, arg);
-	case TIOCSCTTY:
-		return take_terminal(arg);
-	case TIOCNOTTY:
-		return give_up_terminal();
-	case TIOCGETD:
-		n = 0; /* N_TTY */
-		return put_user(n, arg);
-	case TIOCSETD:
-		return get_user(n, arg) ? -EFAULT : n ? -EINVAL : 0;
-	case TIOCOUTQ:
-		n = 0;
-		return put_user(n, arg);
-	case TIOCSTI:
-		return -EIO; /* as kernels without legacy TIOCSTI */
 	case TCFLSH:
 		return arg > 2 ? -EINVAL : 0;
 	case TCXONC:
 		return arg > 3 ? -EINVAL : 0;
-	case TCSBRK: case TCSBRKP: case TIOCSBRK: case TIOCCBRK: /* each write is with the host already; a break means nothing */
 	case TIOCEXCL: case TIOCNXCL:
 		return 0;
 	}
-	return -ENOTTY;
+	return tty_ioctl(&con()->job, cmd, arg, false);
 }
 
 static long console_ioctl(struct file *f, u32 cmd, u64 arg)
@@ -601,7 +396,7 @@ static long console_ioctl(struct file *f, u32 cmd, u64 arg)
 		}
 		return put_user(n, arg);
 	}
-	return e->terminal ? tty_ioctl(cmd, arg) : -ENOTTY;
+	return e->terminal ? terminal_ioctl(cmd, arg) : -ENOTTY;
 }
 
 static void console_release(struct file *f) { kfree(f->data); }
@@ -726,17 +521,23 @@ static int terminal_attach(struct file *f, int preferred_output)
 	return 0;
 }
 
+static int open_job(struct tty *t, struct file *f)
+{
+	(void)t;
+	return terminal_attach(f, 1);
+}
+
 int console_open_tty(struct inode *i, struct file *f)
 {
-	struct process *p = current->process;
+	int err;
 
+	(void)i;
 	if (!con() || !con()->tty)
 		return -ENXIO;
-	if (i->rdev == (5 << 8 | 0) && !is_ours(p))
-		return -ENXIO;
-	if (i->rdev != (5 << 8 | 0) && !(f->flags & O_NOCTTY) && p->sid == p->pid && !p->tty && !con()->session)
-		take_terminal(0);
-	return terminal_attach(f, 1);
+	err = terminal_attach(f, 1);
+	if (!err)
+		tty_opened(&con()->job, f);
+	return err;
 }
 
 static struct file *std_file(int n)
@@ -827,9 +628,8 @@ int console_open_std(struct files *files)
 	IPC->console = c;
 	open_streams(c);
 	if (c->tty) {
-		c->session = p->sid;
-		c->foreground = p->pgid;
-		p->tty = c;
+		c->job = (struct tty){ p->sid, p->pgid, 5 << 8 | 1, NULL, open_job };
+		p->tty = &c->job;
 	}
 	for (int n = 0; n < 3; n++) {
 		struct file *f = c->terminal[n] ? named_terminal(n) : NULL;

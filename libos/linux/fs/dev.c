@@ -2,9 +2,8 @@
  *
  * /dev: memory devices, the terminal's names, links to descriptors. Device
  * numbers are Linux's, so a node made elsewhere with mknod works as well.
- * There are no pseudo-terminals in this version: /dev/ptmx is absent.
  */
-#include "pseudo.h"
+#include "tty.h"
 
 #define DEV(major, minor) ((u64)(major) << 8 | (minor))
 
@@ -118,6 +117,16 @@ static long random_ioctl(struct file *f, u32 cmd, u64 arg)
 	return -EINVAL;
 }
 
+/* ---- terminals: of a major number, the first minor ---- */
+
+static int own_open(struct inode *i, struct file *f)
+{
+	(void)i;
+	return tty_open_own(f);
+}
+
+#define PTS_MAJOR 136u
+
 /* ---- the table ---- */
 
 static const struct file_ops null_ops = {
@@ -141,8 +150,9 @@ static const struct { u64 rdev; const struct file_ops *ops; int (*open)(struct i
 	{ DEV(1, 7), &full_ops, NULL },
 	{ DEV(1, 8), &random_ops, NULL },
 	{ DEV(1, 9), &random_ops, NULL },
-	{ DEV(5, 0), NULL, console_open_tty },
+	{ DEV(5, 0), NULL, own_open },
 	{ DEV(5, 1), NULL, console_open_tty },
+	{ DEV(5, 2), NULL, ptmx_open },
 };
 
 int device_open(struct inode *i, struct file *f)
@@ -155,6 +165,8 @@ int device_open(struct inode *i, struct file *f)
 				f->ops = devices[n].ops;
 				return 0;
 			}
+	if ((i->mode & S_IFMT) == S_IFCHR && (i->rdev >> 8 & 0xfff) == PTS_MAJOR)
+		return pts_open(i, f);
 	return -ENXIO;
 }
 
@@ -168,7 +180,9 @@ static const struct pseudo_entry dev_table[] = {
 	NODE("urandom", 0666, 1, 9), NODE("tty", 0666, 5, 0), NODE("console", 0620, 5, 1),
 	PLINK("fd", "/proc/self/fd"), PLINK("stdin", "/proc/self/fd/0"), PLINK("stdout", "/proc/self/fd/1"),
 	PLINK("stderr", "/proc/self/fd/2"),
-	MOUNTPOINT("shm", 01777), MOUNTPOINT("pts", 0755), MOUNTPOINT("mqueue", 01777),
+	NODE("ptmx", 0666, 5, 2),
+	{ .name = "pts", .mode = S_IFDIR | 0755, .children = pts_table, .find = pts_find, .next = pts_next },
+	MOUNTPOINT("shm", 01777), MOUNTPOINT("mqueue", 01777),
 	{ .name = NULL },
 };
 static const struct pseudo_entry dev_root = PDIR("dev", dev_table);

@@ -80,6 +80,7 @@ static int stat_line(struct pseudo *e, struct seq *s, bool whole)
 	struct task *t = proc_task(e);
 	struct process *p;
 	u64 ignored, caught, cpu;
+	u32 foreground = (u32)-1;
 	struct mm *mm;
 
 	if (!t)
@@ -89,7 +90,7 @@ static int stat_line(struct pseudo *e, struct seq *s, bool whole)
 	cpu = ticks(cpu_of(t, whole));
 	signal_sets(p, &ignored, &caught);
 	seq_printf(s, "%u (%.15s) %c %u %u %u %u %d 4194304 %lu 0 0 0 %lu 0 %lu %lu ", t->tid, t->comm, state_of(t), p->ppid, p->pgid,
-		p->sid, console_tty_nr(p), p->tty ? (int)console_foreground() : -1, p->minflt, cpu, ticks(p->utime_children),
+		p->sid, tty_number(p, &foreground), (int)foreground, p->minflt, cpu, ticks(p->utime_children),
 		ticks(p->stime_children));
 	seq_printf(s, "%d %d %u 0 %lu %lu %lu %lu ", t->policy == 1 || t->policy == 2 ? -1 - (int)t->rt_priority : 20 + t->nice, t->nice,
 		p->task_count, ticks(t->start_time), mm ? mm->total_vm : 0, mm ? mm_rss(mm) / PAGE_SIZE : 0, p->rlimit[5][0]);

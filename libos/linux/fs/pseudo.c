@@ -260,6 +260,10 @@ static int pseudo_lookup(struct inode *dir, struct dentry *d)
 
 	if (err)
 		return err == -ENOENT ? 0 : err;
+	if (child.entry->inode) {
+		d->inode = child.entry->inode(&child);
+		return 0;
+	}
 	d->inode = pseudo_inode((u32)dir->dev, &child);
 	return d->inode ? 0 : -ENOMEM;
 }

@@ -41,6 +41,7 @@ struct pseudo_entry {
 	void (*owner)(struct pseudo *p, struct kstat *st); /* whose it is, when that changes */
 	int (*permission)(struct pseudo *p, u32 mask); /* as that of inode_ops */
 	int (*open)(struct pseudo *p, struct file *f); /* instead of the frame's file operations */
+	struct inode *(*inode)(struct pseudo *p); /* a name's inode is kept elsewhere: a reference; NULL: gone */
 };
 
 struct inode *pseudo_inode(u32 dev, const struct pseudo *p); /* NULL: out of memory */

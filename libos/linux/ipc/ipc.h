@@ -29,6 +29,7 @@
 
 struct unix_sock;
 struct console;
+struct pty_table;
 #define UNIX_HASH 256
 struct ipc { /* K->ipc */
 	u64 next_ino;
@@ -44,6 +45,8 @@ struct ipc { /* K->ipc */
 	struct list unix_all;
 	u32 unix_autobind, unix_in_flight, somaxconn, max_dgram_qlen;
 	struct console *console;
+	struct lock tty_lock; /* controlling terminals; sending signals comes after it */
+	struct pty_table *ptys;
 };
 #define IPC ((struct ipc *)K->ipc)
 
@@ -116,6 +119,6 @@ void pipe_signal(void); /* SIGPIPE to the current task */
 
 /* fs/console.c */
 int console_open_tty(struct inode *i, struct file *f); /* /dev/tty, /dev/console; -ENXIO */
-u32 console_tty_nr(const struct process *p); /* for /proc/PID/stat */
+u32 tty_number(const struct process *p, u32 *foreground); /* for /proc/PID/stat; 0: none, *foreground untouched */
 
 #endif

@@ -49,7 +49,7 @@ void console_window_changed(void);
 /* The process group that ^C of the host goes to; 0: none, use the first process. */
 u32 console_foreground(void);
 /* A session leader ends: it gives up the terminal. */
-void console_session_ended(u32 sid);
+void tty_session_ended(u32 sid); /* its leader is current */
 
 /* "anon_inode:[eventfd]", "pipe:[12]", "/dev/null", "/tmp/x (deleted)": what a
  * magic link to an open file reads as. Returns the length or -errno. */

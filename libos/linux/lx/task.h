@@ -16,6 +16,7 @@ struct mm;
 struct files;
 struct fs_context;
 struct file;
+struct tty;
 
 /* task->flags: what a task must look at before it goes back to its program */
 #define TIF_SIGPENDING 1u /* a signal may be deliverable */
@@ -123,7 +124,7 @@ struct process { /* a thread group */
 	u32 no_huge; /* PR_SET_THP_DISABLE */
 	u32 membarrier; /* registered: 1 private, 2 with core serialisation */
 	u32 umask_unused;
-	void *tty; /* controlling terminal */
+	struct tty *tty; /* controlling terminal, fs/tty.h; a child's is its parent's, copied under tree_lock */
 	s32 oom_score_adj; /* kept for /proc; nothing is killed for memory here */
 	struct user *user; /* of the real uid */
 	struct task *execing; /* the task that ends all others */

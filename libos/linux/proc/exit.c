@@ -269,7 +269,7 @@ void task_exit(u32 wait_status)
 	if (!leader)
 		task_forget_tid(tid);
 	if (p->pid == p->sid)
-		console_session_ended(p->sid);
+		tty_session_ended(p->sid);
 	if (p == K->init)
 		exit_statistics();
 	process_zombie(p, status);
