@@ -85,6 +85,8 @@ libos_linux_SOURCES += \
 	libos/linux/fs/pseudo.c \
 	libos/linux/fs/pseudo.h \
 	libos/linux/fs/pty.c \
+	libos/linux/fs/pty.h \
+	libos/linux/fs/pty_ioctl.c \
 	libos/linux/fs/sysfs.c \
 	libos/linux/fs/tty.c \
 	libos/linux/fs/tty.h \
