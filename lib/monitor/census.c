@@ -13,8 +13,9 @@
 #include "cleanup.h"
 #include "instance.h"
 
-#define STRAYS_MAX 64
+#define STRAYS_MAX PICO_THREADS_MAX /* an instance cannot have more picoprocesses */
 #define PENDING_FOR (1 * PICO__NS) /* an admitted picoprocess without a HELLO holds its place so long */
+#define HELLO_WITHIN (50 * PICO__MS) /* of being admitted; then its use of things is looked at */
 
 static bool is_known(void *user, int32_t pid)
 {
@@ -29,6 +30,23 @@ static int find_hidden(struct pico *p, int32_t pids[STRAYS_MAX])
 	};
 
 	return p->guard && p->helper_pid ? pico__proc_children(&search, pids, STRAYS_MAX) : -1;
+}
+
+void pico__census_use(struct pico *p, uint64_t now, uint64_t *memory, uint64_t *cpu)
+{
+	int32_t pids[STRAYS_MAX];
+	uint64_t mine;
+	int count = 0;
+
+	*memory = *cpu = 0;
+	for (const struct pico__process *q = p->processes; q && !count; q = q->next)
+		if (pico__process_is_awaited(q) && now - q->since > HELLO_WITHIN)
+			count = find_hidden(p, pids);
+	for (int i = 0; i < count; i++) {
+		if (pico__proc_memory(pids[i], false, &mine) == 0)
+			*memory += mine;
+		*cpu += pico__proc_cpu(pids[i], &mine);
+	}
 }
 
 /* Did the clone that was let through for q come to nothing? */

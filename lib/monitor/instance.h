@@ -274,6 +274,8 @@ static inline bool pico__process_is_awaited(const struct pico__process *q)
 }
 bool pico__census_came_to_nothing(struct pico *p, const struct pico__process *q); /* the clone that was let through for q */
 void pico__census_drop_overdue(struct pico *p, uint64_t now);
+/* What those use that should have said HELLO by now. */
+void pico__census_use(struct pico *p, uint64_t now, uint64_t *memory, uint64_t *cpu);
 void pico__process_order(struct pico *p); /* L, any thread: hand the next order to a waiting seed */
 int pico__process_start_first(struct pico *p); /* L, any thread */
 int64_t pico__process_create(const struct pico__request *q, uint64_t param);
@@ -313,7 +315,7 @@ void pico__limits_account(struct pico *p, const struct pico__process *process); 
 /* ---- proc.c: what the host's /proc tells of a picoprocess ---- */
 struct pico__proc_stat { char name[16]; char state; int32_t parent; uint32_t threads; };
 int pico__proc_stat(int32_t pid, struct pico__proc_stat *out); /* 0, or -1 */
-int pico__proc_memory(int32_t pid, bool exact, uint64_t *private_bytes); /* 0, or -1 */
+int pico__proc_memory(int32_t pid, bool exact, uint64_t *private_bytes); /* page tables and swap too; 0, or -1 */
 uint64_t pico__proc_cpu(int32_t pid, uint64_t *user); /* ns, zombies too */
 struct pico__proc_search {
 	int32_t parent; /* 0: anybody's */

@@ -83,11 +83,13 @@ void pico__limits_account(struct pico *p, const struct pico__process *q)
 
 static void look_at_memory(struct pico *p, uint64_t now)
 {
-	uint64_t limit = p->config.limits.memory, used = pico__limits_memory(p);
+	uint64_t limit = p->config.limits.memory, hidden, cpu, used;
 	bool known;
 
+	pico__census_use(p, now, &hidden, &cpu);
+	used = pico__limits_memory(p) + hidden;
 	if (used > limit) {
-		uint64_t exact = sum_memory(p, true, &known);
+		uint64_t exact = sum_memory(p, true, &known) + hidden;
 
 		if (!known || exact > limit) {
 			pico__instance_die_locked(p, PICO_CAUSE_MEMORY_LIMIT, "%llu MiB used, limit %llu MiB",
@@ -101,12 +103,14 @@ static void look_at_memory(struct pico *p, uint64_t now)
 
 static void look_at_cpu(struct pico *p, uint64_t now)
 {
-	uint64_t limit, user, system;
+	uint64_t limit, user, system, memory, hidden;
 	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (__builtin_mul_overflow(p->config.limits.cpu_seconds, PICO__NS, &limit))
 		limit = PICO__NEVER;
 	pico__limits_cpu(p, &user, &system);
+	pico__census_use(p, now, &memory, &hidden);
+	system += hidden;
 	if (user + system >= limit) {
 		pico__instance_die_locked(p, PICO_CAUSE_CPU_LIMIT, "%llu s of processor time used",
 					  (unsigned long long)p->config.limits.cpu_seconds);

@@ -61,33 +61,45 @@ int pico__proc_stat(int32_t pid, struct pico__proc_stat *out)
 	return 0;
 }
 
-static int exact_memory(int32_t pid, uint64_t *bytes)
+/* "Name:  123 kB" of a text of the kernel's, in bytes; false: not there. */
+static bool add_kib(const char *text, const char *name, uint64_t *bytes)
 {
-	char buffer[1024], *at;
-	unsigned long long anonymous = 0;
+	const char *at = strstr(text, name);
+	unsigned long long kib;
 
-	if (read_file(pid, "smaps_rollup", buffer, sizeof(buffer)) <= 0)
-		return -1;
-	at = strstr(buffer, "\nPss_Anon:");
-	if (!at || sscanf(at, "\nPss_Anon: %llu kB", &anonymous) != 1)
-		return -1;
-	*bytes = anonymous * 1024;
-	return 0;
+	if (!at || sscanf(at + strlen(name), " %llu kB", &kib) != 1)
+		return false;
+	*bytes += kib * 1024;
+	return true;
 }
 
 /* exact shares copy-on-write pages out among their users; it needs a right
- * over the picoprocess that only root has, so callers try it and live without. */
+ * over the picoprocess that only root has, so callers try it and live without.
+ * Page tables count, as reading alone makes them grow, and so does what was
+ * swapped out. Old kernels do not tell the anonymous pages of a process. */
 int pico__proc_memory(int32_t pid, bool exact, uint64_t *private_bytes)
 {
 	unsigned long long resident = 0, shared = 0;
-	char buffer[256];
+	char buffer[4096];
+	uint64_t bytes = 0;
 
-	if (exact)
-		return exact_memory(pid, private_bytes);
-	if (read_file(pid, "statm", buffer, sizeof(buffer)) <= 0 ||
-	    sscanf(buffer, "%*u %llu %llu", &resident, &shared) != 2)
+	if (exact) {
+		if (read_file(pid, "smaps_rollup", buffer, sizeof(buffer)) <= 0 || !add_kib(buffer, "\nPss_Anon:", &bytes))
+			return -1;
+		add_kib(buffer, "\nSwapPss:", &bytes);
+	}
+	if (read_file(pid, "status", buffer, sizeof(buffer)) <= 0)
 		return -1;
-	*private_bytes = (resident > shared ? resident - shared : 0) * (uint64_t)sysconf(_SC_PAGESIZE);
+	add_kib(buffer, "\nVmPTE:", &bytes);
+	if (!exact && add_kib(buffer, "\nRssAnon:", &bytes)) {
+		add_kib(buffer, "\nVmSwap:", &bytes);
+	} else if (!exact) {
+		if (read_file(pid, "statm", buffer, sizeof(buffer)) <= 0 ||
+		    sscanf(buffer, "%*u %llu %llu", &resident, &shared) != 2)
+			return -1;
+		bytes += (resident > shared ? resident - shared : 0) * (uint64_t)sysconf(_SC_PAGESIZE);
+	}
+	*private_bytes = bytes;
 	return 0;
 }
 

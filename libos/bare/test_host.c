@@ -274,6 +274,20 @@ BARE_TEST(host_requests)
 	}
 }
 
+static int64_t bare_clone(uint64_t slot)
+{
+	register uint64_t r10 __asm__("r10") = 0;
+	register uint64_t r8 __asm__("r8") = 0;
+	register uint64_t r9 __asm__("r9") = slot;
+	int64_t rc;
+
+	__asm__ volatile("call *%[gate]"
+			 : "=a"(rc)
+			 : "0"(56l), "D"(0x8411l), "S"(0l), "d"(0l), "r"(r10), "r"(r8), "r"(r9), [gate] "b"(PICO_ABI_PAGE + 0x100e)
+			 : "rcx", "r11", "memory");
+	return rc;
+}
+
 /* host_hide COUNT: clones by the gate's bare instruction, whose children say
  * nothing to the monitor and spin. Slot 100 for all of them. */
 BARE_TEST(host_hide)
@@ -281,15 +295,7 @@ BARE_TEST(host_hide)
 	int64_t made = 0, rc = 0;
 
 	for (int64_t i = 0; i < number(1); i++) {
-		register uint64_t r10 __asm__("r10") = 0;
-		register uint64_t r8 __asm__("r8") = 0;
-		register uint64_t r9 __asm__("r9") = 100;
-
-		__asm__ volatile("call *%[gate]"
-				 : "=a"(rc)
-				 : "0"(56l), "D"(0x8411l), "S"(0l), "d"(0l), "r"(r10), "r"(r8), "r"(r9),
-				   [gate] "b"(PICO_ABI_PAGE + 0x100e)
-				 : "rcx", "r11", "memory");
+		rc = bare_clone(100);
 		if (rc == 0)
 			spin();
 		if (rc < 0)
@@ -298,5 +304,64 @@ BARE_TEST(host_hide)
 	}
 	bare_print_number("hidden ", made);
 	bare_print_number("then ", rc);
+	rest();
+}
+
+/* host_hoard COUNT MIB: children that say nothing, each with a slot and memory
+ * of its own. */
+BARE_TEST(host_hoard)
+{
+	uint64_t size = (uint64_t)number(2) << 20;
+	void *memory = NULL;
+
+	CHECK_EQ(Dk(VirtualMemoryAllocate)(&memory, size, PICO_VM_COMMIT, PICO_PROT_READ | PICO_PROT_WRITE, NULL, 0), 0);
+	for (int64_t i = 0; i < number(1); i++)
+		if (bare_clone(100 + (uint64_t)i) == 0) {
+			for (uint64_t page = 0; page < size; page += PICO_PAGE_SIZE)
+				((volatile uint8_t *)memory)[page] = 1;
+			for (;;)
+				Dk(ThreadYieldExecution)();
+		}
+	rest();
+}
+
+/* host_swarm: as many silent children as there can be, for ever. */
+BARE_TEST(host_swarm)
+{
+	for (uint64_t slot = 100;; slot++) {
+		int64_t rc = bare_clone(slot);
+
+		if (rc == 0)
+			rest();
+		if (rc < 0)
+			slot--;
+		if (slot == 8000)
+			slot = 100;
+	}
+}
+
+/* host_tables GIB: memory that is only read costs page tables. */
+BARE_TEST(host_tables)
+{
+	for (int64_t i = 0; i < number(1); i++) {
+		void *piece = NULL;
+
+		CHECK_EQ(Dk(VirtualMemoryAllocate)(&piece, 1ull << 30, PICO_VM_COMMIT, PICO_PROT_READ, NULL, 0), 0);
+		for (uint64_t at = 0; at < 1ull << 30; at += 2u << 20)
+			(void)((volatile uint8_t *)piece)[at];
+	}
+	bare_print("read");
+	rest();
+}
+
+/* host_unnamed MIB: gives the handle of the segment back and goes on using it. */
+BARE_TEST(host_unnamed)
+{
+	volatile uint8_t *at = bare_info->segment;
+
+	CHECK_EQ(Dk(ObjectClose)(bare_info->segment_handle), 0);
+	for (uint64_t page = 0; page < (uint64_t)number(1) << 20; page += PICO_PAGE_SIZE)
+		at[page] = 1;
+	bare_print("touched");
 	rest();
 }

@@ -294,6 +294,47 @@ Test(api_life, memory)
 	cr_died(with_memory("host_memory_sum 40 3", 64 << 20), PICO_CAUSE_MEMORY_LIMIT);
 }
 
+/* Ways around the sum: children that say nothing, page tables, the segment
+ * without its handle. */
+Test(api_life, memory_that_hides)
+{
+	cr_died(with_memory("host_hoard 4 40", 64 << 20), PICO_CAUSE_MEMORY_LIMIT);
+	cr_died(with_memory("host_tables 64", 64 << 20), PICO_CAUSE_MEMORY_LIMIT);
+	cr_died(with_memory("host_unnamed 2000", 64 << 20), PICO_CAUSE_MEMORY_LIMIT);
+}
+
+Test(api_life, processor_time_that_hides)
+{
+	struct pico_options o;
+	struct pico *p;
+
+	bare_options(&o, "host_hoard 2 1");
+	o.limits.cpu_seconds = 1;
+	p = begin(&o);
+	cr_died(finish(p), PICO_CAUSE_CPU_LIMIT);
+	pico_destroy(p);
+}
+
+/* More than 64 silent children, and some of them old: the limit holds. */
+Test(api_life, silent_children)
+{
+	struct pico_options o;
+	char name[16];
+	struct pico *p;
+
+	bare_options(&o, "host_swarm");
+	o.limits.processes = 150;
+	p = begin(&o);
+	memcpy(name, p->name, sizeof(name));
+	for (int i = 0; i < 40; i++) {
+		nap_ms(100);
+		cr_assert_leq(count_named(name), 151); /* and the seed */
+	}
+	cr_assert_geq(count_named(name), 140);
+	pico_destroy(p);
+	cr_assert_eq(count_named(name), 0);
+}
+
 static void limited(struct kept_log *log, const char *command, uint32_t processes, uint32_t threads, const char *made)
 {
 	struct pico_options o;
