@@ -538,6 +538,17 @@ static bool next_fd(struct pseudo *dir, u64 *pos, char name[64], struct pseudo *
 #define KNOB_(n, fn, set) { .name = n, .mode = S_IFREG | 0644, .show = fn, .store = set, .owner = proc_owner, .gone = proc_gone }
 #define TEXT_(n, bits, text) { .name = n, .mode = S_IFREG | bits, .show = pseudo_text, .arg = (u64)(text), .owner = proc_owner, .gone = proc_gone }
 #define MAGIC_(n) { .name = #n, .mode = S_IFLNK | 0777, .readlink = read_##n, .follow = follow_##n, .owner = proc_owner, .gone = proc_gone }
+/* A process may always look at its own descriptors, whoever it has become. */
+static int own_process(struct pseudo *p, u32 mask)
+{
+	struct task *t = proc_task(p);
+	bool own = t && t->process == current->process;
+
+	(void)mask;
+	task_put(t);
+	return own ? 0 : 1;
+}
+
 #define DIR_(n, bits, value) .name = n, .mode = S_IFDIR | bits, .arg = value, .owner = proc_owner, .gone = proc_gone
 
 #define COMMON_FILES \
@@ -554,7 +565,8 @@ static bool next_fd(struct pseudo *dir, u64 *pos, char name[64], struct pseudo *
 	TEXT_("stack", 0400, ""), \
 	{ .name = "mem", .mode = S_IFREG | 0600, .open = open_mem, .owner = proc_owner, .gone = proc_gone }, \
 	MAGIC_(exe), MAGIC_(cwd), MAGIC_(root), \
-	{ DIR_("fd", 0500, 0), .find = find_fd, .next = next_fd }, { DIR_("fdinfo", 0555, 1), .find = find_fd, .next = next_fd }, \
+	{ DIR_("fd", 0500, 0), .find = find_fd, .next = next_fd, .permission = own_process }, \
+	{ DIR_("fdinfo", 0555, 1), .find = find_fd, .next = next_fd, .permission = own_process }, \
 	{ DIR_("net", 0555, 0), .children = proc_net_table }
 
 static const struct pseudo_entry thread_table[] = {
