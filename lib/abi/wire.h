@@ -149,7 +149,9 @@ struct pico_spawn_order { /* host -> zygote; SCM_RIGHTS: mailbox, segment, boot,
 	struct pico_seed_limits limits;
 	uint64_t segment_size, boot_size;
 	char name[16]; /* for prctl(PR_SET_NAME) */
+	uint32_t flags, pad; /* PICO_SPAWN_ */
 };
+enum { PICO_SPAWN_INTERRUPTIBLE = 1 }; /* do without WAIT_KILLABLE_RECV: for tests of what older kernels do */
 struct pico_spawn_answer { /* zygote -> host; SCM_RIGHTS when error is 0: listener, pidfd of the seed */
 	uint32_t id;
 	int32_t error; /* negative errno */

@@ -101,6 +101,7 @@ static int get_seed(struct pico *p, struct pico_error *error)
 		.limits = { .data_bytes = p->config.limits.memory, .nofile = descriptor_limit(&p->config) },
 		.segment_size = p->segment_size,
 		.boot_size = p->boot_size,
+		.flags = pico__kernel_without & PICO__WITHOUT_WAIT_KILLABLE ? PICO_SPAWN_INTERRUPTIBLE : 0,
 	};
 	struct pico__spawn_error trouble = { 0 };
 	struct pico__seed seed = { .listener = -1, .pidfd = -1 };

@@ -63,7 +63,8 @@ enum { ORDER_MAILBOX, ORDER_SEGMENT, ORDER_BOOT, ORDER_LIBOS, ORDER_FD_COUNT };
 struct order {
 	struct pico_spawn_order order;
 	int32_t fd[ORDER_FD_COUNT];
-	uint32_t filter_flags; /* for seccomp() */
+	uint32_t filter_flags; /* for seccomp(): all that this kernel has, and what this order wants of it */
+	uint32_t wanted_flags;
 	uintptr_t stack_top; /* end of the stack the kernel gave the helper */
 };
 /* Zygote: the mailbox in its place, for itself and for the seed's copy. */

@@ -189,7 +189,7 @@ _Noreturn void seed_main(const struct order *o)
 	map_all(o);
 	fill_params(o);
 	set_signals();
-	listener = sys(seccomp, SECCOMP_SET_MODE_FILTER, o->filter_flags, &filter);
+	listener = sys(seccomp, SECCOMP_SET_MODE_FILTER, o->wanted_flags, &filter);
 	check(PICO_SEED_FILTER, listener);
 	announce((int32_t)listener + 1);
 	wake_through_gate();

@@ -143,7 +143,10 @@ static void serve_order(int socket, struct order *o, int received)
 	struct pico_spawn_answer answer = { .id = o->order.id };
 	int32_t fd[2] = { -1, -1 };
 	long error = received;
-	answer.killable_recv = !!(o->filter_flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	o->wanted_flags = o->filter_flags;
+	if (o->order.flags & PICO_SPAWN_INTERRUPTIBLE)
+		o->wanted_flags &= ~(uint32_t)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
+	answer.killable_recv = !!(o->wanted_flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
 	if (received < 0)
 		fail(&answer, PICO_SEED_MESSAGE, received);
 	else if ((error = seed_map_mailbox(o->fd[ORDER_MAILBOX])) < 0)

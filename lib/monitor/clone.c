@@ -81,12 +81,14 @@ static void order_failed(struct pico *p, int64_t error)
 }
 
 /* What no request asked for: the shared segment. The seed's table is the one
- * that all picoprocesses will have. */
-static bool grant_pending(struct pico *p, uint64_t id)
+ * that all picoprocesses will have. -PICO_EINTR: once more when it asks again. */
+static int grant_pending(struct pico *p, uint64_t id)
 {
 	PICO__FREE struct pico__call *c = malloc(sizeof(*c));
 	int count = -1, rc = 0;
 
+	if (p->segment_owed)
+		return pico__notify_grant(p->listener, id, p->segment_fd, (int)PICO_HANDLE_PAYLOAD(p->segment_handle));
 	while (c && rc == 0 && (count = pico__streams_pending(p->streams, c)) > 0)
 		for (int i = 0; i < count; i++) {
 			if (rc == 0)
@@ -94,13 +96,24 @@ static bool grant_pending(struct pico *p, uint64_t id)
 			if (c->grant_own[i])
 				pico__close(c->grant[i].fd);
 		}
-	return c && rc == 0 && count == 0;
+	p->segment_owed = rc == -PICO_EINTR;
+	return rc ? rc : c && count == 0 ? 0 : -PICO_ENOMEM;
+}
+
+/* The seed has not seen the last order, or it would not ask the same again. */
+static void order_again(struct pico *p)
+{
+	if (p->ordered->state == PICO__PENDING && !p->ordered->admitted)
+		p->ordered->ordered = false;
+	p->ordered = NULL;
 }
 
 void pico__process_seed_wait(struct pico *p, const struct seccomp_notif *n)
 {
 	int64_t result = (int64_t)n->data.args[1];
+	uint32_t seq = (uint32_t)(n->data.args[0] >> 32);
 	struct pico__process *seed;
+	int rc = 0;
 
 	pthread_mutex_lock(&p->lock);
 	seed = pico__process_by_tid(p, (int32_t)n->pid);
@@ -110,13 +123,17 @@ void pico__process_seed_wait(struct pico *p, const struct seccomp_notif *n)
 		return;
 	}
 	if (!p->segment_granted)
-		p->segment_granted = grant_pending(p, n->id);
-	if (!p->segment_granted)
+		rc = grant_pending(p, n->id);
+	p->segment_granted = rc == 0;
+	if (rc < 0 && rc != -PICO_EINTR)
 		pico__instance_die_locked(p, PICO_CAUSE_START_FAILED, "the shared segment could not be granted");
-	if (p->ordered && result < 0 && result >= -PICO_ERRNO_MAX)
+	if (p->ordered && seq == p->seed_seq)
+		order_again(p);
+	else if (p->ordered && result < 0 && result >= -PICO_ERRNO_MAX)
 		order_failed(p, result);
 	p->ordered = NULL;
-	p->seed_wait = n->id;
+	p->seed_seq = seq;
+	p->seed_wait = rc == 0 ? n->id : 0;
 	pico__process_order(p);
 	pthread_mutex_unlock(&p->lock);
 }
@@ -274,7 +291,7 @@ static int hello_process(const struct pico__request *request, uint32_t cookie)
 		return errno == EMFILE || errno == ENFILE ? -PICO_EAGAIN : -PICO_EPERM;
 	/* Still asking, hence still the process the descriptor was opened for. */
 	if (!pico__notify_valid(p->listener, request->id))
-		return -PICO_ESRCH;
+		return -PICO_EINTR;
 	q->state = PICO__LIVE;
 	q->pid = request->tid;
 	q->pidfd = pico__steal_fd(&pidfd);

@@ -298,6 +298,8 @@ void pico__instance_free(struct pico *p)
 	pico__close(p->boot_fd);
 	pico__close(p->libos_fd);
 	pico__close(p->event_fd);
+	if (p->threads)
+		pico__request_fini(p);
 	if (p->streams)
 		pico__streams_destroy(p->streams);
 	pico__log_fini(p);

@@ -95,7 +95,7 @@ struct pico__thread { /* L; changed by the guard only, but for the answer */
 	bool have_seq, have_answer;
 	uint32_t seq, nr; /* of the last request */
 	int64_t answer;
-	struct pico__job *job; /* a worker has it */
+	struct pico__job *job; /* a worker has it, or it is parked */
 	int wake_number; /* descriptor of its wake eventfd, or 0 */
 	uint64_t since;
 };
@@ -132,12 +132,14 @@ struct pico {
 	uint64_t census_at, overdue_at; /* L */
 	bool registered; /* L; in the guard's epoll */
 	bool started, dying, hup, ended; /* L */
-	bool seed_seen, segment_granted; /* L */
+	bool seed_seen, segment_granted, segment_owed; /* L */
+	uint32_t seed_seq; /* L; of its last request */
 	bool leaving, abandoned, removed; /* L; pico_destroy */
 	bool exit_called; /* L; on_exit has been given out */
 	bool log_flushing; /* L; a job will hand the queue to the callback */
 	uint32_t attention; /* A; the guard should look */
 	uint32_t busy; /* L; jobs and callbacks that use this instance */
+	uint32_t parked; /* L; jobs that wait to be asked for again */
 	uint32_t jobs; /* under the workers' lock: running on workers */
 	uint64_t seed_wait; /* L; id of the seed's held request, or 0 */
 	struct pico__process *ordered; /* L; order the seed is carrying out */
@@ -203,6 +205,9 @@ struct seccomp_notif;
 struct pico__notify { _Alignas(8) uint8_t bytes[PICO__NOTIFY_MAX]; };
 int pico__notify_check(void); /* 0, or -PICO_EKERNEL: this kernel has none, or larger structs */
 int pico__notify_sync(int listener); /* 0, or -PICO_ENOTSUP */
+/* Tests: do without what older kernels lack, in instances created from now on. */
+enum { PICO__WITHOUT_SYNC_WAKE_UP = 1, PICO__WITHOUT_WAIT_KILLABLE = 2 };
+extern uint32_t pico__kernel_without;
 struct seccomp_notif *pico__notify_receive(int listener, struct pico__notify *buffer); /* NULL: gone again */
 int pico__notify_answer(int listener, uint64_t id, int64_t value); /* 0, or -PICO_ENOENT: gone */
 int pico__notify_continue(int listener, uint64_t id);
@@ -240,6 +245,8 @@ struct pico__job {
 	struct pico__request request;
 	enum { PICO__JOB_REQUEST, PICO__JOB_LOG, PICO__JOB_EXIT } kind;
 	bool abandoned; /* L; the thread has gone on to another request */
+	bool parked; /* L; it has run, and waits to be asked again */
+	int64_t result; /* L; of a parked one */
 	struct pico__call call;
 };
 struct pico__workers *pico__workers_create(void);
@@ -257,7 +264,9 @@ void pico__instance_unbusy(struct pico *p); /* busy - 1; p may be gone afterward
 /* G: serve one notification of class MONITOR or private. *spare is the guard's
  * buffer: made when it is NULL, and NULL again when it went to a worker. */
 void pico__request_notified(struct pico *p, const struct seccomp_notif *n, struct pico__job **spare);
-void pico__request_run(struct pico__job *job); /* on a worker: run and answer */
+void pico__request_run(struct pico__job *job); /* on a worker: run and answer; takes job */
+void pico__request_abandon(struct pico *p, struct pico__thread *t); /* L; nobody will ask for its job again */
+void pico__request_fini(struct pico *p); /* no job runs any more */
 /* One request as a guest could make it, on an instance that need not have a
  * picoprocess: for fuzzing. r[0] is not used. Returns the answer. */
 int64_t pico__request_serve(struct pico *p, uint32_t nr, const uint64_t r[6], uint32_t slot);

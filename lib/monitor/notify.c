@@ -41,8 +41,12 @@ int pico__notify_check(void)
 	return 0;
 }
 
+uint32_t pico__kernel_without;
+
 int pico__notify_sync(int listener)
 {
+	if (pico__kernel_without & PICO__WITHOUT_SYNC_WAKE_UP)
+		return -PICO_ENOTSUP;
 	if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP) < 0)
 		return -PICO_ENOTSUP;
 	return 0;
@@ -93,8 +97,8 @@ bool pico__notify_valid(int listener, uint64_t id)
 	return rc == 0;
 }
 
-/* The asker is gone, or a signal took it out of its request (kernels without
- * WAIT_KILLABLE_RECV): EINTR, so that the request runs anew if it comes again. */
+/* EINTR: the asker is gone, or a signal took it out of its request (kernels
+ * without WAIT_KILLABLE_RECV): before the call, ENOENT, or during it, ESRCH. */
 int pico__notify_grant(int listener, uint64_t id, int fd, int number)
 {
 	struct seccomp_notif_addfd grant = {
@@ -107,7 +111,7 @@ int pico__notify_grant(int listener, uint64_t id, int fd, int number)
 	while (ioctl(listener, SECCOMP_IOCTL_NOTIF_ADDFD, &grant) < 0)
 		if (errno == EBADF || errno == EMFILE) /* beyond the asker's RLIMIT_NOFILE */
 			return -PICO_EMFILE;
-		else if (errno == ENOENT)
+		else if (errno == ENOENT || errno == ESRCH)
 			return -PICO_EINTR;
 		else if (errno != EINTR)
 			return pico__error(errno);

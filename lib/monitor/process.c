@@ -141,7 +141,7 @@ static int give_handle(const struct pico__request *request, struct pico__process
 		rc = pico__notify_grant(p->listener, request->id, q->event, number);
 	if (rc == 0)
 		q->references = 1;
-	return rc == 0 || rc == -PICO_EMFILE ? rc : -PICO_ENOMEM;
+	return rc == 0 || rc == -PICO_EMFILE || rc == -PICO_EINTR ? rc : -PICO_ENOMEM;
 }
 
 int64_t pico__process_create(const struct pico__request *request, uint64_t param)

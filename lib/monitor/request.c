@@ -264,19 +264,25 @@ _Static_assert(PICO_SLOT_ATTR + sizeof(struct pico_stream_attributes) <= PICO_SL
 
 /* ---- answers ---- */
 
-static int grant_all(struct pico__job *job, uint64_t id)
+/* -PICO_EINTR: the asker is not there now. The descriptors are kept then. */
+static int grant_all(const struct pico__job *job, uint64_t id)
 {
-	struct pico__call *c = &job->call;
+	const struct pico__call *c = &job->call;
 	int rc = 0;
 
-	for (int i = 0; i < c->grant_count; i++) {
-		if (rc == 0 && id)
-			rc = pico__notify_grant(job->request.instance->listener, id, c->grant[i].fd, c->grant[i].number);
+	for (int i = 0; rc == 0 && i < c->grant_count; i++)
+		rc = pico__notify_grant(job->request.instance->listener, id, c->grant[i].fd, c->grant[i].number);
+	return rc;
+}
+
+static void drop_grants(struct pico__job *job)
+{
+	struct pico__call *c = &job->call;
+
+	for (int i = 0; i < c->grant_count; i++)
 		if (c->grant_own[i])
 			pico__close(c->grant[i].fd);
-	}
 	c->grant_count = 0;
-	return rc;
 }
 
 /* The guest will never learn of the handles it was to get. */
@@ -286,7 +292,8 @@ static void take_back(struct pico__job *job, int64_t result)
 	bool pipe = job->request.nr == PICO_NR(PICO_DC_StreamOpen) && (c->r[3] & PICO_OPEN_PIPE) && c->attr_out;
 	pico_handle peer = pipe ? c->attr.peer_handle : 0;
 
-	if (job->request.nr != PICO_NR(PICO_DC_StreamOpen) && job->request.nr != PICO_NR(PICO_DC_StreamWaitForClient))
+	drop_grants(job);
+	if (result < 0 || (job->request.nr != PICO_NR(PICO_DC_StreamOpen) && job->request.nr != PICO_NR(PICO_DC_StreamWaitForClient)))
 		return;
 	c->r[1] = (uint64_t)result;
 	pico__streams_call(job->request.instance->streams, PICO_DC_ObjectClose, c);
@@ -294,20 +301,6 @@ static void take_back(struct pico__job *job, int64_t result)
 		c->r[1] = (uint64_t)peer;
 		pico__streams_call(job->request.instance->streams, PICO_DC_ObjectClose, c);
 	}
-}
-
-/* Everything but the answer itself. Returns what it shall be. */
-static int64_t settle(struct pico__job *job, uint64_t id, int64_t result)
-{
-	int rc = grant_all(job, id);
-
-	if (rc < 0 && result >= 0) {
-		take_back(job, result);
-		return rc == -PICO_EMFILE || rc == -PICO_EINTR ? rc : -PICO_ENOMEM;
-	}
-	if (result >= 0)
-		copy_out(job);
-	return result;
 }
 
 static int64_t run(struct pico__job *job, const struct spec *spec)
@@ -333,72 +326,176 @@ static void answer_locked(const struct pico__request *q, int64_t result)
 	pico__notify_answer(q->instance->listener, q->id, result);
 }
 
-static void answer(struct pico__job *job, int64_t result)
-{
-	struct pico *p = job->request.instance;
-
-	if (never_answered(job->request.nr))
-		return;
-	pthread_mutex_lock(&p->lock);
-	if (!job->abandoned)
-		answer_locked(&job->request, result);
-	pthread_mutex_unlock(&p->lock);
-}
-
-static void answer_nothing_run(const struct pico__request *q, int64_t result)
+static void answer(const struct pico__request *q, int64_t result)
 {
 	pthread_mutex_lock(&q->instance->lock);
 	answer_locked(q, result);
 	pthread_mutex_unlock(&q->instance->lock);
 }
 
-void pico__request_run(struct pico__job *job)
+enum ending {
+	ENDED, /* answered, or nobody wants to know: job is free again */
+	CHANGED, /* asked again meanwhile */
+	PARKED, /* waits in its slot's record until it is asked again; job is the record's */
+};
+
+/* It has run, but whoever asked has been interrupted: the kernel will issue it
+ * again, unless it died. */
+static enum ending park(struct pico__job *job, uint64_t id, int64_t result)
 {
 	struct pico *p = job->request.instance;
-	int64_t result = run(job, find(job->request.nr));
+	enum ending ending = CHANGED;
+
+	pthread_mutex_lock(&p->lock);
+	if (!job->abandoned && job->request.id == id) {
+		job->parked = true;
+		job->result = result;
+		p->threads[job->request.slot].job = job;
+		p->parked++;
+		ending = PARKED;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return ending;
+}
+
+/* With the descriptors granted, or not to be granted. */
+static enum ending conclude(struct pico__job *job, uint64_t id, int64_t result)
+{
+	struct pico *p = job->request.instance;
+	enum ending ending = CHANGED;
+
+	pthread_mutex_lock(&p->lock);
+	if (!job->abandoned && job->request.id == id) {
+		if (result >= 0)
+			copy_out(job);
+		answer_locked(&job->request, result);
+		ending = ENDED;
+	}
+	pthread_mutex_unlock(&p->lock);
+	return ending;
+}
+
+static enum ending try_to_end(struct pico__job *job, int64_t *result)
+{
+	struct pico *p = job->request.instance;
 	uint64_t id;
 	bool abandoned;
+	int rc;
 
 	pthread_mutex_lock(&p->lock);
 	abandoned = job->abandoned;
 	id = job->request.id;
 	pthread_mutex_unlock(&p->lock);
 	if (abandoned) { /* its slot is another request's now */
-		grant_all(job, 0);
-		if (result >= 0)
-			take_back(job, result);
-		return;
+		take_back(job, *result);
+		return ENDED;
 	}
-	answer(job, settle(job, id, result));
+	rc = grant_all(job, id);
+	if (rc == -PICO_EINTR && !p->killable_recv)
+		return park(job, id, *result);
+	if (rc < 0) {
+		take_back(job, *result);
+		*result = rc == -PICO_EMFILE || rc == -PICO_EINTR ? rc : -PICO_ENOMEM;
+	}
+	return conclude(job, id, *result);
+}
+
+/* Descriptors, slot and answer. Returns whether job is the caller's still. */
+static bool finish(struct pico__job *job, int64_t result)
+{
+	enum ending ending = ENDED;
+
+	if (never_answered(job->request.nr))
+		return true;
+	do
+		ending = try_to_end(job, &result);
+	while (ending == CHANGED);
+	if (ending == ENDED)
+		drop_grants(job);
+	return ending == ENDED;
+}
+
+void pico__request_run(struct pico__job *job)
+{
+	if (finish(job, run(job, find(job->request.nr))))
+		free(job);
+}
+
+void pico__request_abandon(struct pico *p, struct pico__thread *t)
+{
+	struct pico__job *job = t->job;
+
+	t->job = NULL;
+	if (!job)
+		return;
+	job->abandoned = true;
+	if (!job->parked)
+		return; /* a worker will see it */
+	p->parked--;
+	take_back(job, job->result);
+	free(job);
+}
+
+void pico__request_fini(struct pico *p)
+{
+	for (uint32_t slot = 0; p->parked && slot < PICO_SLOT_COUNT; slot++) {
+		struct pico__job *job = p->threads[slot].job;
+
+		if (!job || !job->parked)
+			continue;
+		drop_grants(job);
+		free(job);
+		p->parked--;
+	}
 }
 
 /* ---- notifications ---- */
 
-/* Was it asked before? Then it is answered, or its answer is on its way. */
-static bool is_again(struct pico *p, const struct pico__request *q)
-{
-	struct pico__thread *t = &p->threads[q->slot];
-	bool same, again = false;
+/* What is known of the request? */
+enum known {
+	UNKNOWN,
+	ON_ITS_WAY, /* asked before, and answered now or by a worker soon */
+	WAITING, /* asked before, and run: *parked has it */
+};
 
-	pthread_mutex_lock(&p->lock);
-	same = t->have_seq && t->seq == q->seq && t->nr == q->nr;
+static enum known look_up_locked(struct pico *p, struct pico__thread *t, const struct pico__request *q, struct pico__job **parked)
+{
+	bool same = t->have_seq && t->seq == q->seq && t->nr == q->nr;
+
+	if (same && t->job && t->job->parked) {
+		*parked = t->job;
+		t->job->parked = false;
+		t->job->request.id = q->id;
+		p->parked--;
+		return WAITING;
+	}
 	if (same && t->job) {
 		t->job->request.id = q->id;
-		again = true;
-	} else if (same && t->have_answer) {
-		pico__notify_answer(p->listener, q->id, t->answer);
-		again = true;
-	} else {
-		if (t->job)
-			t->job->abandoned = true;
-		t->job = NULL;
-		t->have_seq = true;
-		t->have_answer = false;
-		t->seq = q->seq;
-		t->nr = q->nr;
+		return ON_ITS_WAY;
 	}
+	if (same && t->have_answer) {
+		pico__notify_answer(p->listener, q->id, t->answer);
+		return ON_ITS_WAY;
+	}
+	pico__request_abandon(p, t);
+	t->have_seq = true;
+	t->have_answer = false;
+	t->seq = q->seq;
+	t->nr = q->nr;
+	return UNKNOWN;
+}
+
+static bool is_again(struct pico *p, const struct pico__request *q)
+{
+	struct pico__job *parked;
+	enum known known;
+
+	pthread_mutex_lock(&p->lock);
+	known = look_up_locked(p, &p->threads[q->slot], q, &parked);
 	pthread_mutex_unlock(&p->lock);
-	return again;
+	if (known == WAITING && finish(parked, parked->result))
+		free(parked);
+	return known != UNKNOWN;
 }
 
 static bool hand_over(struct pico *p, struct pico__job *job)
@@ -436,13 +533,14 @@ static void note(struct pico *p, uint32_t nr)
 		__atomic_fetch_add(&p->downcalls[nr == PICO_NR_STREAM_READ ? PICO_DC_StreamRead : PICO_DC_StreamWrite], 1, __ATOMIC_RELAXED);
 }
 
-/* Copied in, run and answered, or handed to a worker (then *spare is NULL). */
+/* Copied in, run and answered; *spare is NULL then if a worker or the slot's
+ * record has it. */
 static void serve(struct pico__job **spare, const struct spec *spec, const uint64_t r[6])
 {
 	struct pico__job *job = *spare;
 	int64_t result;
 
-	job->abandoned = false;
+	job->abandoned = job->parked = false;
 	result = copy_in(job, spec, r);
 	if (result == 0 && may_block(job, spec)) {
 		if (hand_over(job->request.instance, job)) {
@@ -451,9 +549,10 @@ static void serve(struct pico__job **spare, const struct spec *spec, const uint6
 		}
 		result = -PICO_ENOMEM;
 	} else if (result == 0) {
-		result = settle(job, job->request.id, run(job, spec));
+		result = run(job, spec);
 	}
-	answer(job, result);
+	if (!finish(job, result))
+		*spare = NULL;
 }
 
 void pico__request_notified(struct pico *p, const struct seccomp_notif *n, struct pico__job **spare)
@@ -481,7 +580,7 @@ void pico__request_notified(struct pico *p, const struct seccomp_notif *n, struc
 		(*spare)->request = request;
 		serve(spare, spec, r);
 	} else {
-		answer_nothing_run(&request, -PICO_ENOMEM);
+		answer(&request, -PICO_ENOMEM);
 	}
 }
 
@@ -501,5 +600,11 @@ int64_t pico__request_serve(struct pico *p, uint32_t nr, const uint64_t r[6], ui
 	job->request = (struct pico__request){ .instance = p, .nr = nr, .slot = slot };
 	note(p, nr);
 	result = copy_in(job, spec, r);
-	return result < 0 ? result : settle(job, 0, run(job, spec));
+	if (result < 0)
+		return result;
+	result = run(job, spec);
+	drop_grants(job);
+	if (result >= 0)
+		copy_out(job);
+	return result;
 }

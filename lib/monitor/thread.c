@@ -79,9 +79,7 @@ struct pico__thread *pico__thread_admit(struct pico *p, uint32_t slot, struct pi
 	t->process = process;
 	t->cookie = cookie;
 	t->interrupt = t->have_seq = t->have_answer = false;
-	if (t->job)
-		t->job->abandoned = true;
-	t->job = NULL;
+	pico__request_abandon(p, t);
 	t->since = pico__now();
 	t->next = process->first_thread;
 	if (t->next)
@@ -154,6 +152,7 @@ void pico__thread_end_all(struct pico *p, struct pico__process *process)
 			: process->state != PICO__PENDING || process->slot_taken;
 
 		pico__thread_forget(p, slot);
+		pico__request_abandon(p, t);
 		if (left)
 			slot_free(p, slot);
 	}

@@ -80,6 +80,7 @@ static struct pico__job *next_job(struct pico__workers *w)
 	return NULL;
 }
 
+/* Takes job. */
 static void run(struct pico__job *job)
 {
 	struct pico *p = job->request.instance, *before = pico__callback_enter(p);
@@ -91,6 +92,7 @@ static void run(struct pico__job *job)
 			pico__log_deliver(p, true);
 		if (job->kind == PICO__JOB_EXIT)
 			pico__exit_deliver(p);
+		free(job);
 	}
 	pico__callback_leave(before);
 }
@@ -122,7 +124,6 @@ static void *worker_main(void *argument)
 			p = job->request.instance;
 			pthread_mutex_unlock(&w->lock);
 			run(job);
-			free(job);
 			pthread_mutex_lock(&w->lock);
 			p->jobs--;
 			if (w->first)

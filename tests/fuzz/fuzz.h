@@ -21,7 +21,7 @@ extern _Atomic uint64_t fuzz_done; /* requests, for the message */
 
 /* ---- world.c: the host's side ---- */
 extern char world_root[]; /* scratch directory: mounted trees, and the decoy beside them */
-void world_init(const char *under); /* gives root away first */
+void world_init(const char *under); /* gives root away first; NULL: where memory is */
 void world_fini(void);
 void world_keep(void); /* the scratch tree shall stay, to be looked at */
 void world_reset(void); /* the writable trees as at the start */

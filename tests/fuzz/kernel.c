@@ -165,7 +165,7 @@ int __wrap_pico__notify_grant(int listener, uint64_t id, int fd, int number)
 	if (atomic_load(&n->answered))
 		fault("descriptor granted after the answer");
 	if (atomic_load(&refusing) && source_mix(id) % 8 == 1)
-		return source_mix(id) & 16 ? -PICO_EMFILE : -PICO_ENOENT;
+		return source_mix(id) & 16 ? -PICO_EMFILE : -PICO_EINTR; /* the asker is not there */
 	return put(fd, number);
 }
 

@@ -377,7 +377,7 @@ static bool remembered(struct life *l, const struct asked *a)
 }
 
 /* The kernel issues a request again, without WAIT_KILLABLE_RECV: it must get
- * the answer it got before, and not run again. */
+ * the answer it got before, or was to get, and not run again. */
 static void again(struct life *l, struct asked *a)
 {
 	int64_t before = 0, after = 0;
@@ -399,8 +399,9 @@ static void closed_first(const struct request *q)
 static void ask(struct life *l)
 {
 	struct asked *a = &l->last[source_below(l->s, ASKING_SLOTS)];
+	int64_t ignored;
 
-	if (a->id && source_chance(l->s, 8) && remembered(l, a)) {
+	if (a->id && source_chance(l->s, kernel_answer(a->id, &ignored) ? 8 : 60) && remembered(l, a)) {
 		again(l, a);
 		return;
 	}
@@ -415,6 +416,13 @@ static void ask(struct life *l)
 	notify(l, a, some_tid(l));
 }
 
+/* Never asked again, whether it is answered or not. */
+static void ask_once(struct life *l, struct asked *a, pid_t tid)
+{
+	notify(l, a, tid);
+	supersede(a);
+}
+
 /* Slots and words that no thread of a gate would use. */
 static void ask_oddly(struct life *l)
 {
@@ -423,9 +431,7 @@ static void ask_oddly(struct life *l)
 	a.q.slot = FIRST_SLOT;
 	make_request(l->s, &l->k, &a.q);
 	a.q.slot = make_slot(l->s) & ~1u;
-	notify(l, &a, some_tid(l));
-	if (a.q.slot < PICO_SLOT_COUNT)
-		kernel_excuse(a.id); /* may be with a worker, and replaced */
+	ask_once(l, &a, some_tid(l));
 }
 
 /* ---- processes ---- */
@@ -545,7 +551,7 @@ static int64_t hello_as(struct life *l, pid_t tid, uint32_t slot, uint64_t kind,
 	struct asked a = { .q = { .nr = PICO_NR_HELLO, .slot = slot, .r = { 0, kind, cookie } }, .seq = (uint32_t)source_take(l->s, 4) };
 	int64_t answer = -PICO_EAGAIN;
 
-	notify(l, &a, tid);
+	ask_once(l, &a, tid);
 	kernel_answer(a.id, &answer);
 	return answer;
 }
@@ -602,7 +608,7 @@ static void clone_makes_one(struct life *l)
 	if (!parent)
 		return;
 	if (source_chance(l->s, 50)) {
-		notify(l, &a, parent->pid);
+		ask_once(l, &a, parent->pid);
 		if (!kernel_answer(a.id, &handle) || handle < 0)
 			return;
 	}
@@ -629,7 +635,7 @@ static void one_ends(struct life *l)
 	if (!kid)
 		return;
 	a.q.r[1] = source_below(l->s, 300);
-	notify(l, &a, kid->pid);
+	ask_once(l, &a, kid->pid);
 	if (source_chance(l->s, 80))
 		report_end(l, kid);
 }
@@ -642,7 +648,7 @@ static void exit_one(struct life *l)
 	a.q.r[1] = SOURCE_PICK(l->s, codes);
 	if (source_chance(l->s, 5))
 		a.q.nr = PICO_NR_CRASHED;
-	notify(l, &a, some_tid(l));
+	ask_once(l, &a, some_tid(l));
 }
 
 static void die_one(struct life *l)
@@ -755,6 +761,7 @@ static void check_streams(struct pico__streams *s)
 	pico__streams_stop(s);
 	pico__names_each(&s->memories, count_one, &names);
 	pico__names_each(&s->servers, count_one, &servers);
+	names--; /* the segment's, which no guest gave */
 	if (s->count != names || servers)
 		fault("%u streams counted when only %u names are left, and %u servers", s->count, names, servers);
 }
@@ -834,6 +841,7 @@ static bool begin(struct life *l)
 	l->app_k.mailbox = l->mapping[2];
 	l->salt = source_take(l->s, 8);
 	l->process_rate = SOURCE_PICK(l->s, rates);
+	l->p->killable_recv = source_chance(l->s, 50);
 	bend(l);
 	lay_canaries(l);
 	for (unsigned i = 0; i < ASKING_SLOTS; i++)

@@ -553,7 +553,7 @@ static const char *const classes[PICO_DOWNCALL_COUNT] = {
 static bool listed(const struct request *q, int64_t error)
 {
 	uint32_t dc = q->nr - PICO_NR_BASE;
-	static const int64_t anybody[] = { -PICO_EINVAL, -PICO_ENAMETOOLONG, -PICO_ENOMEM, -PICO_EMFILE };
+	static const int64_t anybody[] = { -PICO_EINVAL, -PICO_ENAMETOOLONG, -PICO_ENOMEM, -PICO_EMFILE, -PICO_EINTR };
 
 	for (size_t i = 0; i < sizeof(anybody) / sizeof(anybody[0]); i++)
 		if (error == anybody[i])

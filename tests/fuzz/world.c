@@ -317,6 +317,8 @@ void world_init(const char *under)
 	umask(022);
 	signal(SIGXFSZ, SIG_IGN); /* the sizes of files are limited here */
 	signal(SIGPIPE, SIG_IGN);
+	if (!under)
+		under = access("/dev/shm", W_OK | X_OK) ? "/tmp" : "/dev/shm";
 	snprintf(world_root, sizeof(world_root), "%.100s/pico-fuzz-XXXXXX", under);
 	if (!mkdtemp(world_root) || chmod(world_root, 0755))
 		fail(world_root);

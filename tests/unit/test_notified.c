@@ -151,6 +151,114 @@ Test(notified, asked_again_needs_no_memory)
 	cr_expect_null(spare);
 }
 
+/* ---- without WAIT_KILLABLE_RECV: the asker may be gone when it has run ---- */
+
+static uint32_t streams(void)
+{
+	return pico__streams_count(instance->streams);
+}
+
+static unsigned descriptors(void)
+{
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 512; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+Test(notified, interrupted_grant_is_made_when_asked_again)
+{
+	int64_t h;
+
+	kernel.refuse = -PICO_EINTR;
+	cr_assert_eq(open_new(1), INT64_MAX, "no answer: nobody is there");
+	cr_assert_eq(open_new(1), INT64_MAX, "and again");
+	kernel.refuse = 0;
+	h = open_new(1);
+	cr_assert_gt(h, 0, "it was made by the first one: %lld", (long long)h);
+	cr_expect_eq(kernel.granted, 1);
+	cr_expect_eq(kernel.number, PICO_HANDLE_PAYLOAD(h));
+	cr_expect_eq(open_new(1), h);
+	cr_expect_eq(kernel.granted, 1);
+}
+
+Test(notified, interrupted_for_good)
+{
+	uint32_t before = streams();
+	unsigned open = descriptors();
+
+	kernel.refuse = -PICO_EINTR;
+	cr_assert_eq(open_new(1), INT64_MAX);
+	kernel.refuse = 0;
+	cr_expect_eq(ask(PICO_NR(PICO_DC_ProcessCheckpoint), SLOT, 2, 0, 0, 0, 0), -PICO_EAGAIN); /* the slot goes on */
+	cr_expect_eq(streams(), before + 1, "the name alone");
+	put("memory:x");
+	cr_expect_eq(ask(PICO_NR(PICO_DC_StreamDelete), SLOT, 3, 0, 8, 0, 0), 0);
+	cr_expect_eq(descriptors(), open);
+	kernel.refuse = -PICO_EINTR;
+	cr_assert_eq(open_new(4), INT64_MAX); /* and the instance ends so */
+}
+
+Test(notified, interrupted_in_a_slot_that_is_given_away)
+{
+	struct pico__process *q;
+	uint32_t before = streams();
+
+	kernel.refuse = -PICO_EINTR;
+	cr_assert_eq(open_new(1), INT64_MAX);
+	cr_expect_eq(streams(), before + 2);
+	pthread_mutex_lock(&instance->lock);
+	q = pico__process_new(instance);
+	pico__thread_admit(instance, SLOT, q, 0);
+	pico__process_forget(instance, q);
+	pthread_mutex_unlock(&instance->lock);
+	cr_expect_eq(streams(), before + 1);
+}
+
+Test(notified, interrupted_pipe)
+{
+	uint32_t before = streams();
+	int64_t h;
+
+	put("pipe:");
+	kernel.refuse = -PICO_EINTR;
+	cr_assert_eq(ask(PICO_NR(PICO_DC_StreamOpen), SLOT, 1, 0, 5, 3, PICO_OPEN_PIPE), INT64_MAX);
+	cr_expect_eq(streams(), before + 2);
+	kernel.refuse = 0;
+	h = ask(PICO_NR(PICO_DC_StreamOpen), SLOT, 1, 0, 5, 3, PICO_OPEN_PIPE);
+	cr_expect_gt(h, 0);
+	cr_expect_eq(kernel.granted, 2);
+	kernel.refuse = -PICO_EMFILE;
+	cr_expect_eq(ask(PICO_NR(PICO_DC_StreamOpen), SLOT, 2, 0, 5, 3, PICO_OPEN_PIPE), -PICO_EMFILE);
+	cr_expect_eq(streams(), before + 2, "both taken back");
+}
+
+/* Where a request that was received cannot be interrupted, nobody there means
+ * that the asker died. */
+Test(notified, asker_died)
+{
+	uint32_t before = streams();
+
+	instance->killable_recv = true;
+	kernel.refuse = -PICO_EINTR;
+	open_new(1);
+	cr_expect_eq(streams(), before + 1, "the name alone");
+}
+
+Test(notified, interrupted_process_handle)
+{
+	int64_t h;
+
+	kernel.refuse = -PICO_EINTR;
+	cr_expect_eq(ask(PICO_NR(PICO_DC_ProcessClone), SLOT, 1, 0, 0, 0, 0), -PICO_EINTR);
+	cr_expect_eq(instance->process_count, 0);
+	kernel.refuse = 0;
+	h = ask(PICO_NR(PICO_DC_ProcessClone), SLOT, 1, 0, 0, 0, 0);
+	cr_expect_gt(h, 0);
+	cr_expect_eq(instance->process_count, 1);
+}
+
 /* ---- processes ---- */
 
 static int32_t child(void)
@@ -191,15 +299,15 @@ static int64_t hello(int32_t tid, uint32_t slot, uint32_t kind, uint32_t cookie)
 	return ask(PICO_NR_HELLO, slot, ++seq, tid, kind, cookie, 0);
 }
 
-static void seed_asks(int32_t seed)
+static void seed_asks(int32_t seed, uint32_t seq)
 {
 	struct seccomp_notif n = notification(PICO_NR_SEED_WAIT, seed);
 
+	n.data.args[0] = PICO_REQUEST_WORD(PICO_SLOT_COUNT - 1, seq);
 	pico__process_seed_wait(instance, &n);
 }
 
-/* The first picoprocess, whose order the seed has just got. */
-static void be_first(int32_t seed, int32_t pid)
+static void begin_seed(int32_t seed)
 {
 	struct seccomp_notif n = notification(SYS_close_range, seed);
 
@@ -209,7 +317,12 @@ static void be_first(int32_t seed, int32_t pid)
 	pico__process_close_range(instance, &n);
 	cr_assert(kernel.continued);
 	cr_assert_eq(pico_start(instance), 0);
-	seed_asks(seed);
+}
+
+static void be_first(int32_t seed, int32_t pid)
+{
+	begin_seed(seed);
+	seed_asks(seed, 1);
 	cr_assert_eq(kernel.value & 0xff, PICO_ORDER_PROCESS);
 	cr_assert(let_clone(seed, PICO_CLONE_PROCESS_FLAGS, (uint32_t)(kernel.value >> 8) & 0xffff, PICO__FIRST_COOKIE));
 	cr_assert_eq(hello(pid, 0, 0, PICO__FIRST_COOKIE), PICO_INIT_FRESH);
@@ -251,4 +364,47 @@ Test(notified, hello_after_a_census)
 	end_child(first);
 	end_child(seed);
 	cr_expect_eq(instance->thread_count, 0);
+}
+
+/* The answer got lost: the same order is given again, and so is the segment. */
+Test(notified, seed_is_interrupted)
+{
+	int32_t seed = child();
+	int64_t order;
+
+	begin_seed(seed);
+	kernel.refuse = -PICO_EINTR;
+	seed_asks(seed, 1);
+	cr_expect_eq(kernel.id, 0, "no answer");
+	cr_expect_not(instance->dying);
+	kernel.refuse = 0;
+	seed_asks(seed, 1);
+	cr_expect_eq(kernel.granted, 1);
+	cr_expect_eq(kernel.number, PICO_FIRST_FD);
+	order = kernel.value;
+	cr_expect_eq(order & 0xff, PICO_ORDER_PROCESS);
+	seed_asks(seed, 1);
+	cr_expect_eq(kernel.value, order);
+	cr_expect_eq(kernel.granted, 1);
+	cr_expect(let_clone(seed, PICO_CLONE_PROCESS_FLAGS, (uint32_t)(order >> 8) & 0xffff, PICO__FIRST_COOKIE));
+	seed_asks(seed, 2);
+	cr_expect_eq(kernel.id, 0, "nothing to do any more");
+	end_child(seed);
+}
+
+/* HELLO must not fail because a signal came just then. */
+Test(notified, interrupted_hello)
+{
+	int32_t seed = child(), first = child();
+
+	begin_seed(seed);
+	seed_asks(seed, 1);
+	cr_assert(let_clone(seed, PICO_CLONE_PROCESS_FLAGS, 0, PICO__FIRST_COOKIE));
+	kernel.gone = true;
+	cr_expect_eq(ask(PICO_NR_HELLO, 0, 1, first, 0, PICO__FIRST_COOKIE, 0), -PICO_EINTR);
+	kernel.gone = false;
+	cr_expect_eq(ask(PICO_NR_HELLO, 0, 1, first, 0, PICO__FIRST_COOKIE, 0), PICO_INIT_FRESH);
+	cr_expect_eq(ask(PICO_NR_HELLO, 0, 1, first, 0, PICO__FIRST_COOKIE, 0), PICO_INIT_FRESH);
+	end_child(first);
+	end_child(seed);
 }
