@@ -293,6 +293,9 @@ static void ended(struct pico *p, struct pico__process *q, int status)
 	q->pidfd = -1;
 	if (q->event >= 0)
 		eventfd_write(q->event, 1);
+	/* The guest has its own copy; how long it keeps the handle is its affair. */
+	pico__close(q->event);
+	q->event = -1;
 	if (!q->references)
 		pico__process_forget(p, q);
 }

@@ -130,6 +130,7 @@ static inline void pico__streams_unlock(struct pico__streams *s) { pthread_mutex
 
 /* ---- stream_table.c ---- */
 
+bool pico__streams_host_room(const struct pico__streams *s); /* descriptors of the host process are left for guests */
 /* A place in the table, taken before a stream is opened, so that nothing is
  * created that then has no handle. Given back when its scope ends unfilled. */
 struct pico__claim { struct pico__streams *s; enum pico_handle_type type; int number; };

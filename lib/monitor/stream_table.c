@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
 
 #include "stream_internal.h"
 
@@ -87,10 +89,27 @@ void pico__numbers_fini(struct pico__numbers *n)
 	memset(n, 0, sizeof(*n));
 }
 
+/* The descriptors that the monitor keeps for a guest are the host process's: an
+ * eighth of what that may have is left to it. The lowest free number tells
+ * nearly how many there are. */
+bool pico__streams_host_room(const struct pico__streams *s)
+{
+	struct rlimit limit;
+	int fd;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur == RLIM_INFINITY)
+		return true;
+	fd = s->null_fd >= 0 ? fcntl(s->null_fd, F_DUPFD_CLOEXEC, 0) : eventfd(0, EFD_CLOEXEC);
+	pico__close(fd);
+	return fd >= 0 && (rlim_t)fd < limit.rlim_cur - limit.rlim_cur / 8;
+}
+
 int pico__streams_reserve_number(struct pico__streams *s)
 {
 	int number;
 
+	if (!pico__streams_host_room(s))
+		return -PICO_EMFILE;
 	pico__streams_lock(s);
 	number = numbers_take(&s->descriptors, PICO_FIRST_FD);
 	pico__streams_unlock(s);

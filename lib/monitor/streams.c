@@ -191,6 +191,8 @@ static int64_t call_open(struct pico__streams *s, struct pico__call *c)
 	/* Alone it says nothing; with TEMPORARY: never to get a name. */
 	if ((o.flags & PICO_OPEN_EXCLUSIVE) && !(o.flags & (PICO_OPEN_CREATE | PICO_OPEN_TEMPORARY)))
 		return -PICO_EINVAL;
+	if (!pico__streams_host_room(s))
+		return -PICO_ENFILE;
 	return ops->open(s, &uri, &o, c);
 }
 

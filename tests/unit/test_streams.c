@@ -598,7 +598,7 @@ Test(streams, stdio_pipe_file_socket)
 	cr_expect_eq(type, PICO_STREAM_PIPE);
 	cr_assert_eq(pico__streams_stdio(f.s, 1, fd, NULL, &type), 0);
 	cr_expect_eq(type, PICO_STREAM_FILE);
-	cr_expect_eq(pico__streams_stdio(f.s, 2, open(f.root, O_RDONLY), NULL, &type), -PICO_EINVAL);
+	cr_expect_eq(pico__streams_stdio(f.s, 2, open(f.root, O_RDONLY), NULL, &type), -PICO_EISDIR);
 	cr_expect_eq(pico__streams_stdio(f.s, 2, open(host_path(&f, "log"), O_PATH), NULL, &type), -PICO_EINVAL);
 	cr_expect_eq(pico__streams_stdio(f.s, 2, 9999, NULL, &type), -PICO_EBADF);
 	cr_expect_eq(pico__streams_stdio(f.s, 3, fd, NULL, &type), -PICO_EINVAL);
@@ -1018,6 +1018,29 @@ Test(limits, waiting_clients_count, .fini = teardown)
 	}
 	cr_expect_eq(h, -PICO_EMFILE);
 	cr_expect_eq(n, 6); /* server, 6 that wait, and no room for client and connection */
+}
+
+/* However many streams a guest may have, the host application keeps some of its
+ * own descriptors. */
+Test(streams, host_keeps_descriptors)
+{
+	const struct rlimit few = { 80, 80 };
+	int64_t h;
+	int n = 0, spare = 0;
+
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
+	while (n < 200 && (h = stream_open(&f, "memory:", RW, 0, 0)) > 0) {
+		close(guest_fd(&f, h));
+		f.guest[PICO_HANDLE_PAYLOAD(h)] = -1;
+		n++;
+	}
+	cr_expect_gt(n, 30);
+	cr_expect_eq(h, -PICO_ENFILE);
+	cr_expect_eq(stream_open(&f, "dir:/m", R, 0, 0), -PICO_ENFILE);
+	cr_expect_eq(pico__streams_reserve_number(f.s), -PICO_EMFILE);
+	while (dup(0) >= 0)
+		spare++;
+	cr_expect_geq(spare, 9);
 }
 
 /* ---- what may block ---- */
