@@ -79,6 +79,7 @@ int pico_wait(struct pico *p, int64_t timeout_ms, struct pico_exit *out)
 	if (pico__callback_current() == p)
 		return pico__instance_error(p, PICO_EDEADLK, 0, "pico_wait", "called from a callback of the instance");
 	pthread_mutex_lock(&p->lock);
+	p->busy++; /* another thread may destroy it meanwhile */
 	if (!p->started && !p->dying && !p->ended)
 		rc = -PICO_ESTATE;
 	else
@@ -87,7 +88,8 @@ int pico_wait(struct pico *p, int64_t timeout_ms, struct pico_exit *out)
 		*out = p->result;
 	pthread_mutex_unlock(&p->lock);
 	if (rc == -PICO_ESTATE)
-		return pico__instance_error(p, PICO_ESTATE, 0, "pico_wait", "not started");
+		pico__instance_error(p, PICO_ESTATE, 0, "pico_wait", "not started");
+	pico__instance_unbusy(p); /* p may be gone from here on */
 	return rc;
 }
 

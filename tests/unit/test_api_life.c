@@ -63,6 +63,35 @@ Test(api_life, order_of_calls)
 	pico_destroy(p);
 }
 
+static void *wait_in_thread(void *p)
+{
+	struct pico_exit e = { 0 };
+
+	return (void *)(intptr_t)(pico_wait(p, -1, &e) == 0 && e.cause == PICO_CAUSE_KILLED);
+}
+
+/* Those that wait get their answer, and nothing is freed under them. */
+Test(api_life, destroyed_while_others_wait)
+{
+	for (int round = 0; round < 20; round++) {
+		pthread_t threads[8];
+		struct pico_options o;
+		void *good;
+		struct pico *p;
+
+		bare_options(&o, "host_rest");
+		p = begin(&o);
+		for (int i = 0; i < 8; i++)
+			pthread_create(&threads[i], NULL, wait_in_thread, p);
+		nap_ms(20);
+		pico_destroy(p);
+		for (int i = 0; i < 8; i++) {
+			pthread_join(threads[i], &good);
+			cr_assert(good);
+		}
+	}
+}
+
 Test(api_life, destroyed_without_start)
 {
 	struct pico_options o;
