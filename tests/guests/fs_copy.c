@@ -3,6 +3,7 @@
  * From file to file: sendfile, copy_file_range, splice, tee, vmsplice.
  */
 #include "fs.h"
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
@@ -41,6 +42,10 @@ int main(int argc, char **argv)
 	FAILS(copy_file_range(p[0], NULL, b, NULL, 100, 0), EINVAL);
 	from = (loff_t)sizeof(big);
 	CHECK(copy_file_range(a, &from, b, NULL, 100, 0) == 0);
+	int elsewhere = memfd_create("another file system", 0);
+	CHECK(elsewhere >= 0);
+	FAILS(copy_file_range(a, NULL, elsewhere, NULL, 100, 0), EXDEV);
+	close(elsewhere);
 
 	from = 100;
 	CHECK(splice(a, &from, p[1], NULL, 5000, 0) == 5000 && from == 5100);

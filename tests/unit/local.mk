@@ -10,7 +10,7 @@ EXTRA_DIST += tests/unit/lx_host.h
 criterion_tests += tests/unit/test_spawn tests/unit/test_seed
 EXTRA_DIST += tests/unit/spawn_host.h
 
-criterion_tests += tests/unit/test_api_options tests/unit/test_api_request tests/unit/test_api_life
+criterion_tests += tests/unit/test_api_options tests/unit/test_api_request tests/unit/test_api_life tests/unit/test_api_badinput
 EXTRA_DIST += tests/unit/api_host.h
 
 # The stream side of the monitor.
