@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <asm/prctl.h>
 #include <grp.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <linux/capability.h>
@@ -160,7 +161,7 @@ static void io_priority(void)
 /* A descriptor of ourselves: never readable, no child's. */
 static void descriptors(void)
 {
-	const int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	int fd = (int)syscall(SYS_pidfd_open, getpid(), 0);
 	struct pollfd p = { fd, POLLIN, 0 };
 	siginfo_t info;
 	char c;
@@ -174,6 +175,12 @@ static void descriptors(void)
 	FAILS(waitid(P_PIDFD, (id_t)fd, &info, WEXITED), ECHILD);
 	FAILS(syscall(SYS_pidfd_send_signal, 1, 0, NULL, 0), EBADF);
 	FAILS(read(fd, &c, 1), EINVAL);
+	close(fd);
+	fd = open("/proc/self", O_RDONLY | O_DIRECTORY); /* signals took these before there were pidfds */
+	CHECK(fd >= 0 && syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) == 0);
+	close(fd);
+	fd = open("/proc/self/fd", O_RDONLY | O_DIRECTORY);
+	FAILS(syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0), EBADF);
 	close(fd);
 }
 

@@ -117,4 +117,11 @@ static const struct pseudo_entry proc_root = {
 	.name = "proc", .mode = S_IFDIR | 0555, .children = root_table, .find = proc_find_process, .next = proc_next_process,
 };
 
+u32 procfs_process(const struct file *f)
+{
+	if (!f->inode || f->inode->dev != PROCFS_DEV || (f->inode->mode & S_IFMT) != S_IFDIR)
+		return 0;
+	return pseudo_of(f->inode)->entry == &proc_process_dir ? pseudo_of(f->inode)->pid : 0;
+}
+
 struct inode *procfs_root(void) { return pseudo_root(PROCFS_DEV, &proc_root); }

@@ -14,6 +14,7 @@ void ipc_init(void); /* once, on a fresh start, after mem_init and before vfs_in
 /* Roots of the memory-generated file systems, for mounting; a reference each. */
 struct inode *devfs_root(void);
 struct inode *procfs_root(void);
+u32 procfs_process(const struct file *f); /* of which process this is the directory; 0: of none */
 struct inode *sysfs_root(void);
 /* Is this inode on proc (what statfs needs)? */
 #define DEVFS_DEV 5u

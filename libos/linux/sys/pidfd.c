@@ -4,6 +4,7 @@
  * given to another. Readable when the process has ended.
  */
 #include "../lx/fs.h"
+#include "../lx/ipc.h"
 #include "../lx/proc.h"
 #include "../lx/syscall.h"
 #include "../lx/uaccess.h"
@@ -91,6 +92,20 @@ SYSCALL(pidfd_open)
 	return r;
 }
 
+/* The directory of a process on proc does as well, as before pidfd_open(2). */
+static int directory_process(int fd, struct process **p)
+{
+	struct file *f = fd_get(fd);
+	const u32 pid = f ? procfs_process(f) : 0;
+
+	if (f)
+		file_put(f);
+	if (!pid)
+		return -EBADF;
+	*p = process_by_pid(pid);
+	return *p ? 0 : -ESRCH;
+}
+
 SYSCALL(pidfd_send_signal)
 {
 	const int signo = (s32)a[1];
@@ -99,9 +114,10 @@ SYSCALL(pidfd_send_signal)
 	if ((u32)a[3])
 		return -EINVAL;
 	struct process *p = pidfd_process((s32)a[0], NULL);
-	if (!p)
-		return -EBADF;
-	s64 err = -EFAULT;
+	s64 err = p ? 0 : directory_process((s32)a[0], &p);
+	if (err)
+		return err;
+	err = -EFAULT;
 	if (a[2]) {
 		if (get_user(info, a[2]))
 			goto out;
