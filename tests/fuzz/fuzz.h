@@ -21,7 +21,9 @@ extern _Atomic uint64_t fuzz_done; /* requests, for the message */
 
 /* ---- world.c: the host's side ---- */
 extern char world_root[]; /* scratch directory: mounted trees, and the decoy beside them */
-void world_init(const char *under); /* gives root away first; NULL: where memory is */
+/* Gives root away first. under NULL: where memory is; also (may be NULL): what may
+ * be written beside the scratch tree. */
+void world_init(const char *under, const char *also);
 void world_fini(void);
 void world_keep(void); /* the scratch tree shall stay, to be looked at */
 void world_reset(void); /* the writable trees as at the start */

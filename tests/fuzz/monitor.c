@@ -5,7 +5,8 @@
  *     --requests 10000000`. The choices depend on the seed alone; the moments
  *     at which several threads meet do not, unless with --alone.
  *   - with files as arguments: each is an input that libFuzzer found.
- *   - by libFuzzer (`make fuzz`), which brings its own main.
+ *   - by libFuzzer (`make fuzz`), which brings its own main. It writes its
+ *     corpus below the working directory; for root, as the user nobody.
  * Knows nothing of what a request is.
  */
 #include <errno.h>
@@ -69,7 +70,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc, (void)argv;
-	world_init(getenv("PICO_FUZZ_DIR"));
+	world_init(getenv("PICO_FUZZ_DIR"), ".");
 	return 0;
 }
 
@@ -197,7 +198,7 @@ int main(int argc, char **argv)
 			return usage(argv[0]);
 	}
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	world_init(getenv("PICO_FUZZ_DIR"));
+	world_init(getenv("PICO_FUZZ_DIR"), NULL);
 	if (i == argc)
 		generate(requests, &plan);
 	for (; i < argc; i++)

@@ -69,7 +69,7 @@ static void allow(int rules, const char *path, uint64_t access)
 }
 
 /* Version 1 forbids all moves between directories, so it is not used. */
-static void fence(void)
+static void fence(const char *also)
 {
 	uint64_t writing = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |
 		LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
@@ -88,6 +88,8 @@ static void fence(void)
 	if (rules < 0)
 		return;
 	allow(rules, world_root, writing);
+	if (also)
+		allow(rules, also, writing);
 	allow(rules, "/dev", LANDLOCK_ACCESS_FS_WRITE_FILE);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || syscall(SYS_landlock_restrict_self, rules, 0))
 		fail("landlock");
@@ -311,7 +313,7 @@ void world_keep(void)
 	fprintf(stderr, "fuzz: left behind: %s\n", world_root);
 }
 
-void world_init(const char *under)
+void world_init(const char *under, const char *also)
 {
 	give_root_away();
 	umask(022);
@@ -329,7 +331,7 @@ void world_init(const char *under)
 		close(terminal);
 		terminal = -1;
 	}
-	fence();
+	fence(also);
 	world_reset();
 	manifest = survey();
 }
