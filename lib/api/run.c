@@ -79,17 +79,18 @@ int pico_wait(struct pico *p, int64_t timeout_ms, struct pico_exit *out)
 	if (pico__callback_current() == p)
 		return pico__instance_error(p, PICO_EDEADLK, 0, "pico_wait", "called from a callback of the instance");
 	pthread_mutex_lock(&p->lock);
+	if (!p->started && !p->dying && !p->ended) {
+		pthread_mutex_unlock(&p->lock);
+		return pico__instance_error(p, PICO_ESTATE, 0, "pico_wait", "not started");
+	}
 	p->busy++; /* another thread may destroy it meanwhile */
-	if (!p->started && !p->dying && !p->ended)
-		rc = -PICO_ESTATE;
-	else
-		rc = wait_for_end(p, timeout_ms);
+	rc = wait_for_end(p, timeout_ms);
+	p->busy--;
 	if (rc == 0 && out)
 		*out = p->result;
-	pthread_mutex_unlock(&p->lock);
-	if (rc == -PICO_ESTATE)
-		pico__instance_error(p, PICO_ESTATE, 0, "pico_wait", "not started");
-	pico__instance_unbusy(p); /* p may be gone from here on */
+	if (p->leaving)
+		pico__guard_poke(p);
+	pthread_mutex_unlock(&p->lock); /* p may be gone from here on */
 	return rc;
 }
 

@@ -140,7 +140,7 @@ struct pico {
 	uint32_t attention; /* A; the guard should look */
 	uint32_t busy; /* L; jobs and callbacks that use this instance */
 	uint32_t parked; /* L; jobs that wait to be asked for again */
-	uint32_t jobs; /* under the workers' lock: running on workers */
+	uint32_t jobs; /* under the workers' lock: requests running on workers */
 	uint64_t seed_wait; /* L; id of the seed's held request, or 0 */
 	struct pico__process *ordered; /* L; order the seed is carrying out */
 	uint64_t started_at, dying_at, strays_at, hup_at; /* L; monotonic ns */

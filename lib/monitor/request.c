@@ -18,6 +18,8 @@
 #include "host_errno.h"
 #include "instance.h"
 
+#define BUSY_BESIDES 64 /* log lines, callers of the host */
+
 typedef int64_t (*operation)(struct pico__job *job);
 
 /* What a request brings in its slot, and who serves it. Numbers of registers;
@@ -415,9 +417,25 @@ static bool finish(struct pico__job *job, int64_t result)
 	return ending == ENDED;
 }
 
+/* Whoever asked may have died in the queue. */
+static bool is_wanted(struct pico__job *job)
+{
+	struct pico *p = job->request.instance;
+	bool wanted;
+
+	pthread_mutex_lock(&p->lock);
+	wanted = !job->abandoned && (!p->killable_recv || pico__notify_valid(p->listener, job->request.id));
+	if (!wanted && p->threads[job->request.slot].job == job)
+		p->threads[job->request.slot].job = NULL;
+	pthread_mutex_unlock(&p->lock);
+	return wanted;
+}
+
 void pico__request_run(struct pico__job *job)
 {
-	if (finish(job, run(job, find(job->request.nr))))
+	if (!is_wanted(job))
+		free(job);
+	else if (finish(job, run(job, find(job->request.nr))))
 		free(job);
 }
 
@@ -506,7 +524,10 @@ static bool hand_over(struct pico *p, struct pico__job *job)
 	job->kind = PICO__JOB_REQUEST;
 	job->abandoned = false;
 	p->threads[job->request.slot].job = job;
-	taken = pico__workers_put(pico__guard_workers(p->guard), job);
+	/* Those who ask may die and others take their place, while nothing is
+	 * done: one for each thread is enough. */
+	taken = p->busy < p->config.limits.threads + BUSY_BESIDES &&
+		pico__workers_put(pico__guard_workers(p->guard), job);
 	if (taken)
 		p->busy++;
 	else

@@ -12,7 +12,9 @@
 #include "instance.h"
 
 #define WORKERS_MAX 32
-#define EACH_INSTANCE 12
+#define EACH_INSTANCE 12 /* requests */
+#define FOR_OTHERS 8 /* the last ones are for instances that have none */
+#define FOR_LINES 2 /* the very last, for log lines and ends */
 #define IDLE_SECONDS 5
 #define STACK_SIZE (1u << 20) /* callbacks are strangers' code */
 
@@ -21,6 +23,7 @@ struct pico__workers {
 	pthread_cond_t work, gone;
 	struct pico__job *first, **last;
 	unsigned count, idle, queued, dead_count;
+	unsigned requests; /* running: their functions may never return */
 	pthread_t dead[WORKERS_MAX]; /* ended, to be joined */
 	bool stop;
 };
@@ -62,18 +65,31 @@ struct pico__workers *pico__workers_create(void)
 	return w;
 }
 
+/* Requests may block for ever, so they neither take all workers nor keep what an
+ * instance has to say from its host. */
+static bool may_start(const struct pico__workers *w, const struct pico__job *job)
+{
+	unsigned mine = job->request.instance->jobs;
+	unsigned most = WORKERS_MAX - FOR_LINES - (mine ? FOR_OTHERS : 0);
+
+	return job->kind != PICO__JOB_REQUEST || (mine < EACH_INSTANCE && w->requests < most);
+}
+
 /* The oldest job whose instance does not have its share of workers already. */
 static struct pico__job *next_job(struct pico__workers *w)
 {
 	for (struct pico__job **at = &w->first; *at; at = &(*at)->next) {
 		struct pico__job *job = *at;
 
-		if (job->request.instance->jobs >= EACH_INSTANCE)
+		if (!may_start(w, job))
 			continue;
 		*at = job->next;
 		if (w->last == &job->next)
 			w->last = at;
-		job->request.instance->jobs++;
+		if (job->kind == PICO__JOB_REQUEST) {
+			job->request.instance->jobs++;
+			w->requests++;
+		}
 		w->queued--;
 		return job;
 	}
@@ -121,11 +137,14 @@ static void *worker_main(void *argument)
 		struct pico *p;
 
 		if (job) {
+			bool request = job->kind == PICO__JOB_REQUEST;
+
 			p = job->request.instance;
 			pthread_mutex_unlock(&w->lock);
 			run(job);
 			pthread_mutex_lock(&w->lock);
-			p->jobs--;
+			p->jobs -= request;
+			w->requests -= request;
 			if (w->first)
 				pthread_cond_signal(&w->work); /* its instance may have a place now */
 			pthread_mutex_unlock(&w->lock);

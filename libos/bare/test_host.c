@@ -319,8 +319,7 @@ BARE_TEST(host_hoard)
 		if (bare_clone(100 + (uint64_t)i) == 0) {
 			for (uint64_t page = 0; page < size; page += PICO_PAGE_SIZE)
 				((volatile uint8_t *)memory)[page] = 1;
-			for (;;)
-				Dk(ThreadYieldExecution)();
+			spin();
 		}
 	rest();
 }
@@ -363,5 +362,34 @@ BARE_TEST(host_unnamed)
 	for (uint64_t page = 0; page < (uint64_t)number(1) << 20; page += PICO_PAGE_SIZE)
 		at[page] = 1;
 	bare_print("touched");
+	rest();
+}
+
+static void read_stdin(void *arg)
+{
+	static char byte[16];
+	int64_t h = open_stream("console:stdin", PICO_ACCESS_READ);
+
+	(void)arg;
+	Dk(StreamRead)(h, 0, byte, 1, NULL);
+}
+
+/* host_dead_readers COUNT: picoprocesses that end while one of their threads
+ * waits for a function of the host application. */
+BARE_TEST(host_dead_readers)
+{
+	for (int64_t i = 0; i < number(1); i++) {
+		int64_t h = Dk(ProcessClone)(0);
+
+		if (h == 0) {
+			bare_thread(read_stdin, NULL, NULL);
+			Dk(ThreadDelayExecution)(bare_now() + 2000000);
+			Dk(ProcessExit)(0);
+		}
+		while (Dk(ProcessGetExitCode)(h) == -PICO_EAGAIN)
+			Dk(ThreadDelayExecution)(bare_now() + 500000);
+		Dk(ObjectClose)(h);
+	}
+	bare_print("all dead");
 	rest();
 }

@@ -63,6 +63,41 @@ Test(api_life, order_of_calls)
 	pico_destroy(p);
 }
 
+static pthread_mutex_t hold = PTHREAD_MUTEX_INITIALIZER;
+static unsigned reads;
+static int64_t read_on_hold(void *user, uint64_t offset, void *buffer, size_t size)
+{
+	(void)user, (void)offset, (void)buffer, (void)size;
+	__atomic_fetch_add(&reads, 1, __ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&hold);
+	pthread_mutex_unlock(&hold);
+	return 0;
+}
+
+/* What the dead asked for neither piles up nor is done. */
+Test(api_life, dead_readers)
+{
+	static struct kept_log log = { .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct pico_options o;
+	struct pico *p;
+
+	bare_options(&o, "host_dead_readers 220");
+	o.log = keep_log;
+	o.log_user = &log;
+	o.log_level = PICO_LOG_DEBUG;
+	o.limits.threads = 100;
+	o.stdio[0].kind = PICO_STDIO_CALLBACK;
+	o.stdio[0].read = read_on_hold;
+	pthread_mutex_lock(&hold);
+	p = begin(&o);
+	cr_assert(said(&log, "all dead"), "%s", log.text);
+	cr_assert_leq(p->busy, 100 + 70);
+	cr_assert_geq(reads, 1);
+	pthread_mutex_unlock(&hold);
+	pico_destroy(p);
+	cr_assert_leq(reads, 16, "%u", reads);
+}
+
 static void *wait_in_thread(void *p)
 {
 	struct pico_exit e = { 0 };
