@@ -432,7 +432,9 @@ void make_request(struct source *s, const struct knowledge *k, struct request *q
 	/* life.c asks for these itself. */
 	if (q->nr == PICO_NR_CRASHED || q->nr == PICO_NR_SEED_WAIT || q->nr == PICO_NR(PICO_DC_ProcessExit))
 		q->nr = PICO_NR(PICO_DC_StreamFlush);
-	/* All the file systems of the machine would be written out. */
+	/* A disk takes its time, and a file system is shared with others. */
+	if (q->nr == PICO_NR(PICO_DC_StreamFlush) && source_chance(s, 85))
+		q->nr = PICO_NR(PICO_DC_StreamGetName);
 	if (q->nr == PICO_NR(PICO_DC_StreamFlush))
 		q->r[2] &= ~(uint64_t)PICO_FLUSH_FILESYSTEM;
 }
