@@ -32,6 +32,7 @@ extern const unsigned short pico_filter_count;
 /* Checks go on when they hold and kill when not. 32 bits, unless they say 64:
  * the kernel looks at no more of those arguments. */
 #define EQ(arg, value) LD(LO(arg)), JEQ((value), 1, 0), KILL
+#define EQ64(arg, value) EQ(arg, value), LD(HI(arg)), JEQ(0, 1, 0), KILL /* value below 2^32 */
 #define BITS(arg, mask) LD(LO(arg)), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, ~(unsigned)(mask), 0, 1), KILL
 #define BITS64(arg, mask) BITS(arg, mask), LD(HI(arg)), JEQ(0, 1, 0), KILL
 #define MASKED_NOT(arg, mask, value) LD(LO(arg)), AND(mask), JEQ((value), 0, 1), KILL

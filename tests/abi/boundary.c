@@ -145,6 +145,8 @@ static const struct { const char *name, *where; long nr; const char *a[6]; } hos
 	{ "pwritev2 HIPRI", "p", SYS_pwritev2, { "16", "0x500000", "1", "0", "0", "1" } },
 	{ "preadv2 NOWAIT", "w", SYS_preadv2, { "16", "0x500000", "1", "0", "0", "8" } },
 	{ "ppoll with a mask", "w", SYS_ppoll, { "0", "0", "0", "0x500000", "8", "0" } },
+	{ "ppoll with a mask at 4 GiB", "w", SYS_ppoll, { "0", "0", "0", "0x100000000", "8", "0" } },
+	{ "ppoll with a mask at 4 GiB, plain", "p", SYS_ppoll, { "0", "0", "0", "0x100000000", "8", "0" } },
 	{ "clone SIGCHLD", "p", SYS_clone, { "17", "0", "0", "0", "0", "0" } },
 	{ "clone NEWUSER", "p", SYS_clone, { "0x10008411", "0", "0", "0", "0", "0" } },
 	{ "clone NEWNET", "p", SYS_clone, { "0x40008411", "0", "0", "0", "0", "0" } },
