@@ -73,6 +73,7 @@ libos_linux_SOURCES += \
 	libos/linux/ipc/unix_scm.c \
 	libos/linux/fs/console.c \
 	libos/linux/fs/dev.c \
+	libos/linux/fs/dnotify.c \
 	libos/linux/fs/inotify.c \
 	libos/linux/fs/ldisc.c \
 	libos/linux/fs/proc.c \

@@ -106,6 +106,7 @@ static int close_file(struct files *fs, struct file *f)
 
 	if (f->ops && f->ops->flush && !(f->mode_bits & FMODE_PATH)) err = f->ops->flush(f);
 	if (f->inode && f->inode->flocks) locks_close(f, fs);
+	if (unlikely(f->dnotify)) dnotify_close(fs, f);
 	file_put(f);
 	return err;
 }

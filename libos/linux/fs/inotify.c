@@ -178,6 +178,10 @@ void fsnotify(struct inode *dir, const char *name, struct inode *target, u32 mas
 		tell_end(target, &dead);
 	unlock(&IPC->inotify_lock);
 	bury(&dead);
+	if (dir)
+		dnotify_event(dir, mask);
+	if (is_dir && !(mask & IN_NAMED))
+		dnotify_event(target, mask);
 }
 
 u32 fsnotify_cookie(void)
@@ -414,6 +418,24 @@ static s64 add_watch(struct inotify *in, struct path *path, u32 mask)
 	if (!head_used)
 		kfree(head);
 	return wd;
+}
+
+bool inotify_prepare(struct inode *dir)
+{
+	struct watchers *head = kmalloc(sizeof(*head));
+
+	if (!head)
+		return false;
+	list_init(&head->list);
+	lock(&IPC->inotify_lock);
+	if (!dir->watches) {
+		dir->watches = head;
+		head = NULL;
+	}
+	vfs()->watched = 1;
+	unlock(&IPC->inotify_lock);
+	kfree(head);
+	return true;
 }
 
 SYSCALL(inotify_add_watch)

@@ -368,6 +368,7 @@ static void notify_rename(struct inode *dir, const char *old, struct inode *new_
 	if (!vfs()->watched) return;
 	notify_name(dir, old, i, IN_MOVED_FROM, cookie);
 	notify_name(new_dir, name, i, IN_MOVED_TO, cookie);
+	if (dir == new_dir) dnotify_renamed(dir);
 	if (gone) notify_name(NULL, NULL, gone, IN_ATTRIB, 0);
 	notify_name(NULL, NULL, i, IN_MOVE_SELF, 0);
 	if (gone) notify_name(NULL, NULL, gone, IN_DELETE_SELF, 0);

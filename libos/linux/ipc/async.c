@@ -39,6 +39,16 @@ static void send(const struct file *f, int signo, const struct lx_siginfo *info)
 	}
 }
 
+void file_signal_owner(const struct file *f, int fd, s32 code, u32 band)
+{
+	struct lx_siginfo info = { .signo = (s32)f->owner_signal, .code = code, .poll.band = band, .poll.fd = fd };
+
+	if (f->owner_pid && f->owner_signal)
+		send(f, (int)f->owner_signal, &info);
+	else if (f->owner_pid)
+		send(f, SIGIO, NULL);
+}
+
 static void async_callback(struct wait_entry *w, u32 events)
 {
 	static const struct { u32 events; s32 code; u32 band; } reasons[] = { /* POLL_HUP, POLL_ERR, POLL_IN, POLL_OUT */
@@ -46,25 +56,18 @@ static void async_callback(struct wait_entry *w, u32 events)
 		{ EPOLLOUT, 2, EPOLLOUT | EPOLLWRNORM | EPOLLWRBAND },
 	};
 	struct async *a = w->data;
-	struct file *f = a->file;
-	struct lx_siginfo info = { .signo = (s32)f->owner_signal };
+	s32 code = 0;
+	u32 band = 0;
 
-	if (!f->owner_pid)
-		return;
 	for (unsigned i = ARRAY_SIZE(reasons); i-- > 0;) /* data before the end of it */
 		if (events & reasons[i].events) {
-			info.code = reasons[i].code;
-			info.poll.band = reasons[i].band;
+			code = reasons[i].code;
+			band = reasons[i].band;
 			if (reasons[i].events == EPOLLIN)
 				break;
 		}
-	if (!info.code)
-		return;
-	info.poll.fd = a->fd;
-	if (f->owner_signal)
-		send(f, (int)f->owner_signal, &info);
-	else
-		send(f, SIGIO, NULL);
+	if (code)
+		file_signal_owner(a->file, a->fd, code, band);
 }
 
 static void async_add(struct poll_table *t, struct wait_queue *q)

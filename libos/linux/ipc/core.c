@@ -21,6 +21,7 @@ void ipc_init(void)
 	for (unsigned i = 0; i < UNIX_HASH; i++)
 		list_init(&s->unix_names[i]);
 	list_init(&s->unix_all);
+	list_init(&s->dnotify);
 	Dk(RandomBitsRead)(s->boot_uuid, sizeof(s->boot_uuid));
 	s->boot_tsc = __builtin_ia32_rdtsc();
 	s->boot_tsc_at = now_mono();

@@ -39,6 +39,7 @@ struct ipc { /* K->ipc */
 	u32 pipe_max_size; /* bytes: /proc/sys/fs/pipe-max-size */
 	struct lock epoll_lock; /* which epoll watches which file; epoll graph */
 	struct lock inotify_lock; /* all watches and event queues */
+	struct lock dnotify_lock; struct list dnotify; u32 dnotify_count;
 	u32 inotify_cookie, inotify_max_events, inotify_max_instances, inotify_max_watches, inotify_instances;
 	struct lock unix_lock; /* names, connections, descriptors in flight */
 	struct list unix_names[UNIX_HASH]; /* abstract addresses */
@@ -116,6 +117,13 @@ struct async *async_start(struct file *f); /* async.c; kept by epoll.c's links *
 void async_stop(struct async *a);
 s64 seek_noop(struct file *f, s64 offset, int whence);
 void pipe_signal(void); /* SIGPIPE to the current task */
+
+/* async.c: the signal an event of f sends; code and band as in siginfo */
+void file_signal_owner(const struct file *f, int fd, s32 code, u32 band);
+/* fs/inotify.c: events of the directory are told from now on; false: no memory */
+bool inotify_prepare(struct inode *dir);
+/* fs/dnotify.c */
+void dnotify_event(const struct inode *dir, u32 in_mask); /* in it, or to it */
 
 /* fs/console.c */
 int console_open_tty(struct inode *i, struct file *f); /* /dev/tty, /dev/console; -ENXIO */

@@ -89,6 +89,7 @@ struct file {
 	void *epoll_links; /* epoll's: entries that watch this file */
 	void *locks; /* fs/lock.c */
 	u64 append_end; /* where the last appending write ended */
+	bool dnotify; /* F_NOTIFY was used */
 };
 #define FMODE_READ 1u
 #define FMODE_WRITE 2u

@@ -30,6 +30,7 @@ int device_open(struct inode *i, struct file *f); /* S_IFCHR and S_IFBLK by i->r
 void inode_ipc_release(struct inode *i); /* last reference of any inode: frees fifo and watches */
 void epoll_file_released(struct file *f); /* from file_put, last reference, when f->epoll_links is not NULL */
 
+void dnotify_renamed(const struct inode *dir); /* a name in it, to another in it */
 u32 fsnotify_cookie(void); /* joins IN_MOVED_FROM and IN_MOVED_TO of one rename */
 /* Of fsnotify(): IN_DELETE also tells the target IN_ATTRIB and, when nothing holds it
  * any more, IN_DELETE_SELF; told as IN_DELETE_SELF it is only looked at whether it
@@ -37,6 +38,8 @@ u32 fsnotify_cookie(void); /* joins IN_MOVED_FROM and IN_MOVED_TO of one rename 
  * the name is gone. */
 
 /* fcntl commands that belong to a kind of file */
+long dnotify_fcntl(struct file *f, int fd, u32 mask); /* F_NOTIFY */
+void dnotify_close(struct files *files, const struct file *f); /* a descriptor of a file with f->dnotify is closed */
 s64 pipe_peek(struct file *f, void *buf, size_t size, bool nonblock); /* tee(2): f is a pipe to read from; 0 at its end */
 long pipe_fcntl(struct file *f, u32 cmd, u64 arg); /* F_SETPIPE_SZ F_GETPIPE_SZ; -EBADF when f is no pipe */
 long memfd_fcntl(struct file *f, u32 cmd, u64 arg); /* F_ADD_SEALS F_GET_SEALS; -EINVAL when f has no seals */

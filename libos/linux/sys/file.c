@@ -107,7 +107,7 @@ static s64 fcntl_owner(struct file *f, u32 cmd, u64 arg)
 	}
 }
 
-static s64 fcntl_file(struct file *f, u32 cmd, u64 arg)
+static s64 fcntl_file(struct file *f, int fd, u32 cmd, u64 arg)
 {
 	switch (cmd) {
 	case F_SETFL:
@@ -120,6 +120,8 @@ static s64 fcntl_file(struct file *f, u32 cmd, u64 arg)
 		return lease_set(f, (u32)arg);
 	case F_LINUX + 1: /* F_GETLEASE */
 		return lease_get(f);
+	case F_LINUX + 2: /* F_NOTIFY */
+		return dnotify_fcntl(f, fd, (u32)arg);
 	case F_LINUX + 7: case F_LINUX + 8: /* F_SETPIPE_SZ F_GETPIPE_SZ */
 		return pipe_fcntl(f, cmd, arg);
 	case F_LINUX + 9: case F_LINUX + 10: /* F_ADD_SEALS F_GET_SEALS */
@@ -143,7 +145,7 @@ SYSCALL(fcntl)
 	case F_GETFD: r = fd_get_cloexec(fd); break;
 	case F_SETFD: r = fd_set_cloexec(fd, a[2] & 1); break;
 	case F_GETFL: r = f->flags; break;
-	default: r = f->mode_bits & FMODE_PATH ? -EBADF : fcntl_file(f, cmd, a[2]);
+	default: r = f->mode_bits & FMODE_PATH ? -EBADF : fcntl_file(f, fd, cmd, a[2]);
 	}
 	file_put(f);
 	return r;
