@@ -141,6 +141,16 @@ static int app_ops(const struct pico_stdio *from, struct pico__app_ops *to)
 	return from->kind == PICO_STDIO_CALLBACK;
 }
 
+/* What this library opened has a number below 3 where the host had closed that,
+ * another instance's files among it. All of that is close-on-exec, and so is
+ * nothing that a program is started with. */
+static bool is_inherited(int fd)
+{
+	int flags = fcntl(fd, F_GETFD);
+
+	return flags >= 0 && !(flags & FD_CLOEXEC);
+}
+
 static int open_stdio(struct pico *p, uint32_t types[3], struct pico_error *error)
 {
 	static const char *const names[3] = { "standard input", "standard output", "standard error" };
@@ -151,7 +161,7 @@ static int open_stdio(struct pico *p, uint32_t types[3], struct pico_error *erro
 			 from->kind == PICO_STDIO_CLOSED ? PICO__STDIO_CLOSED : PICO__STDIO_NULL, rc;
 		struct pico__app_ops ops;
 
-		if (fd >= 0 && fcntl(fd, F_GETFD) < 0)
+		if (from->kind == PICO_STDIO_INHERIT ? !is_inherited(i) : fd >= 0 && fcntl(fd, F_GETFD) < 0)
 			return pico__error_set(error, PICO_EBADF, EBADF, names[i], "descriptor %d is not open", fd);
 		rc = pico__streams_stdio(p->streams, i, fd, app_ops(from, &ops) ? &ops : NULL, &types[i]);
 		if (rc < 0)
@@ -188,7 +198,7 @@ static int open_policy(struct pico *p, struct pico_error *error)
 	/* First of all, so its number is PICO_FIRST_FD and the gate need not be told. */
 	p->segment_handle = pico__streams_adopt(p->streams, p->segment_fd, PICO_ACCESS_READ | PICO_ACCESS_WRITE, "memory:segment");
 	if (p->segment_handle != PICO_HANDLE(PICO_HT_STREAM, PICO_FIRST_FD))
-		return pico__error_set(error, PICO_EMFILE, 0, "policy", "no place for the shared segment");
+		return pico__error_set(error, p->segment_handle < 0 ? (int)-p->segment_handle : PICO_EMFILE, 0, "policy", "no place for the shared segment");
 	rc = open_mounts(p, mount_types, error);
 	if (rc == 0)
 		rc = open_stdio(p, stdio_types, error);

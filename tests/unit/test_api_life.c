@@ -5,6 +5,7 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -96,6 +97,27 @@ Test(api_life, dead_readers)
 	pthread_mutex_unlock(&hold);
 	pico_destroy(p);
 	cr_assert_leq(reads, 16, "%u", reads);
+}
+
+/* What has the number of a closed standard stream may be another instance's. */
+Test(api_life, inherits_nothing_of_ours)
+{
+	struct pico_options o;
+	struct pico_error e = { 0 };
+	struct pico *a, *b;
+	int before = dup(0);
+
+	close(0);
+	bare_options(&o, "host_rest");
+	a = begin(&o);
+	cr_assert_geq(fcntl(0, F_GETFD), 0, "the first instance took the number");
+	o.stdio[0].kind = PICO_STDIO_INHERIT;
+	cr_assert_eq(pico_create(&o, &b, &e), -PICO_EBADF);
+	cr_assert(strstr(e.message, "descriptor 0 is not open"), "%s", e.message);
+	pico_destroy(a);
+	dup2(before, 0);
+	b = make(&o);
+	pico_destroy(b);
 }
 
 static void *wait_in_thread(void *p)
