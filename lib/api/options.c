@@ -163,20 +163,22 @@ static int copy_list(const char *const *from, const char *only, char ***to, stru
 	return 0;
 }
 
-/* "/a//b/" -> "/a/b"; NULL: not absolute, or with . or .. */
-static char *normal_path(const char *path)
+/* "/a//b/" -> "/a/b"; -PICO_EINVAL: not absolute, or with . or .. */
+static int normal_path(const char *path, const char **result)
 {
 	char *out, *at;
 
 	if (!path || path[0] != '/' || strlen(path) > GUEST_PATH_MAX)
-		return NULL;
+		return -PICO_EINVAL;
 	at = out = malloc(strlen(path) + 2);
-	while (out && *path) {
+	if (!out)
+		return -PICO_ENOMEM;
+	while (*path) {
 		size_t size = strcspn(path += strspn(path, "/"), "/");
 
 		if ((size == 1 && path[0] == '.') || (size == 2 && path[0] == '.' && path[1] == '.')) {
 			free(out);
-			return NULL;
+			return -PICO_EINVAL;
 		}
 		if (size)
 			*at++ = '/';
@@ -184,21 +186,24 @@ static char *normal_path(const char *path)
 		at += size;
 		path += size;
 	}
-	if (at == out && out)
+	if (at == out)
 		*at++ = '/';
-	if (out)
-		*at = 0;
-	return out;
+	*at = 0;
+	*result = out;
+	return 0;
 }
 
 static int add_mount(struct pico__config *c, const char *host, const char *guest, bool read_only, struct pico_error *error)
 {
 	struct pico__mount *m = &c->mounts[c->mount_count];
+	int rc;
 
 	if (!host || !*host)
 		return REFUSE(error, PICO_EINVAL, "a mount has no host path");
-	m->guest = normal_path(guest);
-	if (!m->guest)
+	rc = normal_path(guest, &m->guest);
+	if (rc == -PICO_ENOMEM)
+		return no_memory(error);
+	if (rc < 0)
 		return REFUSE(error, PICO_EINVAL, "guest path \"%.100s\" of a mount is not absolute and plain", guest ? guest : "");
 	c->mount_count++;
 	m->read_only = read_only;

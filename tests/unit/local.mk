@@ -21,3 +21,7 @@ EXTRA_DIST += tests/unit/streams_fixture.h
 criterion_tests += tests/unit/test_notified
 tests_unit_test_notified_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pico__notify_answer,--wrap=pico__notify_continue \
 	-Wl,--wrap=pico__notify_grant,--wrap=pico__notify_valid
+
+# Allocations that fail.
+criterion_tests += tests/unit/test_no_memory
+tests_unit_test_no_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free
