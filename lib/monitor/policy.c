@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <mntent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -34,6 +35,13 @@ static const uint32_t slow_types[] = {
 	NCP_SUPER_MAGIC, OCFS2_SUPER_MAGIC, AUTOFS_SUPER_MAGIC, ECRYPTFS_SUPER_MAGIC,
 	0x0bd00bd0 /* Lustre */, 0x47504653 /* GPFS */, 0x01161970 /* GFS2 */, 0x19830326 /* BeeGFS */,
 	0x20030528 /* OrangeFS */, 0x786f4256 /* vboxsf */, 0xaad7aaea /* PanFS */,
+};
+
+/* The same by name, for those that are mounted below a granted directory: to ask
+ * one of them would be to wait for it. */
+static const char *const slow_names[] = {
+	"nfs", "fuse", "cifs", "smb", "9p", "ceph", "afs", "coda", "ncpfs", "ocfs2", "autofs", "ecryptfs", "lustre", "gpfs",
+	"gfs", "beegfs", "pvfs2", "vboxsf", "panfs", "glusterfs", "virtiofs",
 };
 
 static int open_beneath(int at, const char *rel, uint64_t flags, uint32_t mode)
@@ -89,6 +97,9 @@ static void mountpoint_free(struct pico__mountpoint *m)
 		return;
 	pico__close(m->fd);
 	pico__close(m->parent);
+	for (char **at = m->slow_below; at && *at; at++)
+		free(*at);
+	free(m->slow_below);
 	free(m->guest);
 	free(m->name);
 	free(m);
@@ -138,6 +149,49 @@ static void note_parent(struct pico__mountpoint *m, const char *host)
 	m->parent = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 
+static bool slow_name(const char *type)
+{
+	for (size_t i = 0; i < sizeof(slow_names) / sizeof(slow_names[0]); i++)
+		if (!strncmp(type, slow_names[i], strlen(slow_names[i])))
+			return true;
+	return false;
+}
+
+static int add_slow_below(struct pico__mountpoint *m, size_t count, const char *path)
+{
+	char **list = realloc(m->slow_below, (count + 2) * sizeof(*list));
+
+	if (!list)
+		return -PICO_ENOMEM;
+	m->slow_below = list;
+	list[count + 1] = NULL;
+	list[count] = strdup(path);
+	return list[count] ? 0 : -PICO_ENOMEM;
+}
+
+static void end_mounts(FILE **f)
+{
+	if (*f)
+		endmntent(*f);
+}
+
+/* Without /proc nothing is known; what is mounted later is not either. */
+static int note_slow_below(struct pico__mountpoint *m, const char *host)
+{
+	__attribute__((cleanup(end_mounts))) FILE *f = setmntent("/proc/self/mounts", "re");
+	PICO__FREE char *root = f ? realpath(host, NULL) : NULL;
+	size_t size = root ? strlen(root) : 0, count = 0;
+	char text[8192];
+	struct mntent mount;
+	int error = 0;
+
+	size -= size == 1; /* "/" */
+	while (root && !error && getmntent_r(f, &mount, text, sizeof(text)))
+		if (slow_name(mount.mnt_type) && !strncmp(mount.mnt_dir, root, size) && mount.mnt_dir[size] == '/' && mount.mnt_dir[size + 1])
+			error = add_slow_below(m, count++, mount.mnt_dir + size + 1);
+	return error;
+}
+
 static int open_host(struct pico__mountpoint *m, const char *host, char *why, size_t why_size)
 {
 	struct statfs fs;
@@ -166,6 +220,8 @@ static int open_host(struct pico__mountpoint *m, const char *host, char *why, si
 		return probe == -PICO_ENOSYS ? fail(why, why_size, -PICO_EKERNEL, "%s: openat2 does not work here", host) :
 			fail(why, why_size, probe, "%s: %s", host, strerror(errno));
 	close(probe);
+	if (!m->slow && (error = note_slow_below(m, host)))
+		return fail(why, why_size, error, "out of memory");
 	return 0;
 }
 
@@ -189,7 +245,7 @@ int pico__policy_add(struct pico__policy *policy, const char *host, const char *
 	for (struct pico__mountpoint *o; (o = atomic_load(at)) && o->guest_size >= m->guest_size; at = &o->next)
 		if (!strcmp(o->guest, guest))
 			return fail(why, why_size, -PICO_EEXIST, "%s: mounted already", guest);
-	if (m->slow)
+	if (m->slow || m->slow_below)
 		atomic_store(&policy->any_slow, true);
 	if (type_out)
 		*type_out = m->type;
@@ -222,6 +278,21 @@ int pico__policy_find(const struct pico__policy *policy, char *path, struct pico
 			return m->type == PICO_STREAM_FILE && *place->rel ? -PICO_ENOTDIR : 0;
 		}
 	return -PICO_ENOENT;
+}
+
+/* A directory above such a mount is not slow itself: only names below it and the
+ * mount point are looked up there. */
+bool pico__policy_slow(const struct pico__place *place)
+{
+	if (place->mount->slow)
+		return true;
+	for (char **at = place->mount->slow_below; at && *at; at++) {
+		size_t size = strlen(*at);
+
+		if (!strncmp(place->rel, *at, size) && (!place->rel[size] || place->rel[size] == '/'))
+			return true;
+	}
+	return false;
 }
 
 int pico__policy_movable(const struct pico__policy *policy, const char *path)

@@ -30,6 +30,7 @@ struct pico__mountpoint {
 	uint32_t type; /* PICO_STREAM_DIRECTORY or PICO_STREAM_FILE */
 	bool read_only;
 	bool slow; /* a file system whose calls may wait for a network or a process */
+	char **slow_below; /* paths below it where the host has mounted such a one, ended by NULL; or NULL */
 	int fd; /* O_PATH */
 	/* A single file only: where it was found, for hosts without /proc. */
 	int parent;
@@ -60,6 +61,8 @@ int pico__policy_add(struct pico__policy *policy, const char *host, const char *
 
 /* path is valid (pico__path_valid) and outlives place. -PICO_ENOENT when no mount holds it. */
 int pico__policy_find(const struct pico__policy *policy, char *path, struct pico__place *place);
+/* May a call on this place wait for a network or a process? */
+bool pico__policy_slow(const struct pico__place *place);
 /* -PICO_EBUSY when path is a mount point or lies above one. */
 int pico__policy_movable(const struct pico__policy *policy, const char *path);
 

@@ -229,6 +229,7 @@ static int64_t directory_open(struct pico__streams *s, struct pico__uri *uri, co
 	if (!e || !(e->of.directory = directory_new()))
 		return -PICO_ENOMEM;
 	e->mount = place.mount;
+	e->slow = pico__policy_slow(&place);
 	e->fd = open_directory(&place, o);
 	if (e->fd < 0)
 		return e->fd;

@@ -179,6 +179,7 @@ static int64_t file_open(struct pico__streams *s, struct pico__uri *uri, const s
 	if (!e)
 		return -PICO_ENOMEM;
 	e->mount = place.mount;
+	e->slow = pico__policy_slow(&place);
 	e->linkable = temporary && !(o->flags & PICO_OPEN_EXCLUSIVE);
 	e->fd = temporary ? open_temporary(&place, o) : open_named(&place, o);
 	if (e->fd < 0)

@@ -114,6 +114,7 @@ struct pico__stream {
 	int fd; /* C; host descriptor the monitor keeps, or -1 */
 	uint64_t inode; /* C; of streams that are no files */
 	bool ungranted; /* L; pico__streams_pending owes the guest the descriptor */
+	bool slow; /* C; its calls may wait for a network or a process */
 	bool linkable; /* C; file without a name that may get one */
 	const struct pico__mountpoint *mount; /* C; files and directories */
 	union { /* C */

@@ -404,14 +404,14 @@ static bool uri_slow(struct pico__streams *s, const char *text, uint64_t claimed
 	memcpy(copy, text, size);
 	if (pico__uri_parse(&uri, copy, claimed, size) || uri.scheme > PICO__SCHEME_DIR)
 		return false;
-	return !pico__policy_find(&s->policy, uri.rest, &place) && place.mount->slow;
+	return !pico__policy_find(&s->policy, uri.rest, &place) && pico__policy_slow(&place);
 }
 
 static bool handle_slow(struct pico__streams *s, uint64_t handle)
 {
 	PICO__STREAM struct pico__stream *e = pico__stream_get(s, handle);
 
-	return e && e->mount && e->mount->slow;
+	return e && e->mount && (e->slow || e->mount->slow);
 }
 
 static bool transfer_slow(struct pico__streams *s, uint64_t handle)

@@ -1055,6 +1055,34 @@ Test(streams, may_block)
 	cr_expect_not(pico__streams_may_block(f.s, UINT32_MAX, f.c));
 }
 
+/* As if one were mounted below the host directory. */
+Test(streams, slow_below_a_mount)
+{
+	static const struct { const char *uri; bool slow; } t[] = { { "file:/m/file", false }, { "dir:/m", false },
+		{ "file:/m/b", true }, { "dir:/m/b/x", true }, { "file:/m/bc", false }, { "file:/m/a", false } };
+	struct pico__mountpoint *m = atomic_load(&f.s->policy.first);
+	int64_t h;
+
+	for (char **at = m->slow_below; at && *at; at++)
+		free(*at);
+	m->slow_below = realloc(m->slow_below, 2 * sizeof(char *));
+	m->slow_below[0] = strdup("b");
+	m->slow_below[1] = NULL;
+	atomic_store(&f.s->policy.any_slow, true);
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		put_uri(&f, t[i].uri);
+		f.c->r[1] = strlen(t[i].uri);
+		cr_expect_eq(pico__streams_may_block(f.s, PICO_DC_StreamOpen, f.c), t[i].slow, "%s", t[i].uri);
+	}
+	host_dir(&f, "a/b");
+	h = must_open("dir:/m/b", R, 0);
+	f.c->r[1] = (uint64_t)h;
+	cr_expect(pico__streams_may_block(f.s, PICO_DC_StreamEnumerateChildren, f.c));
+	h = must_open("file:/m/file", RW, 0);
+	f.c->r[1] = (uint64_t)h;
+	cr_expect_not(pico__streams_may_block(f.s, PICO_DC_StreamAttributesQueryByHandle, f.c));
+}
+
 /* As if the host directory lay on a file system of the network. */
 Test(streams, slow_mount)
 {
