@@ -76,6 +76,8 @@ static void order_failed(struct pico *p, int64_t error)
 	p->process_count--;
 	if (q->event >= 0)
 		eventfd_write(q->event, 1);
+	pico__close(q->event); /* the guest has its own */
+	q->event = -1;
 	if (!q->references)
 		pico__process_forget(p, q);
 }
