@@ -3,11 +3,13 @@
  * Pseudo-terminals: lines and their editing, echo, raw reads, output, flow
  * control, windows, packets, hang-ups, controlling terminals and their signals.
  */
+#define _GNU_SOURCE
 #include "check.h"
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -220,11 +222,11 @@ static void raw(void)
 	set_raw(3, 0);
 	type("ab");
 	CHECK(!readable(slave));
-	CHECK(pthread_create(&thread, NULL, type_later, "c") == 0);
+	CHECK(pthread_create(&thread, NULL, type_later, (void *)(uintptr_t)"c") == 0);
 	reads("abc");
 	pthread_join(thread, NULL);
 	set_raw(5, 1); /* the wait begins with the first byte */
-	CHECK(pthread_create(&thread, NULL, type_later, "de") == 0);
+	CHECK(pthread_create(&thread, NULL, type_later, (void *)(uintptr_t)"de") == 0);
 	reads("de");
 	pthread_join(thread, NULL);
 	set_raw(1, 0);
