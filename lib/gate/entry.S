@@ -50,6 +50,22 @@ pico_gate_handler:
 	popfq
 	jmp pico_gate_exception
 
+/* void pico_gate_leave(vector, mask, exception, context, stack, libos_exception):
+ * off the signal's stack with the program's vector state; flags are clean. */
+	.globl pico_gate_leave
+	.type pico_gate_leave, @function
+pico_gate_leave:
+	mov %rdx, %r10
+	mov %esi, %eax
+	mov %rsi, %rdx
+	shr $32, %rdx
+	xrstor64 (%rdi)
+	mov %r8, %rsp
+	mov %r10, %rdi
+	mov %rcx, %rsi
+	xor %ebp, %ebp
+	jmp *%r9
+
 /* int pico_gate_copy(void *to, const void *from, size_t size): 0 or -14 when
  * either range faults; the exception code continues at the fix-up. */
 	.globl pico_gate_copy

@@ -126,6 +126,8 @@ uint32_t *gate_references(pico_handle h); /* of a descriptor handle; NULL: none 
 int64_t gate_opened(int64_t h); /* counts the reference of a new handle; returns it */
 
 _Noreturn void pico_gate_seed(void);
+_Noreturn void pico_gate_leave(const void *vector, uint64_t mask, struct pico_exception *e, struct pico_context *c,
+			       uint64_t stack, pico_exception_fn libos);
 _Noreturn void pico_gate_enter(void *fn, void *arg1, void *arg2, void *stack_top);
 long pico_gate_clone_thread(uint64_t flags, void *stack, uint32_t *ctid, uint64_t tag, void (*fn)(void *), void *arg);
 

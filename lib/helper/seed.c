@@ -131,7 +131,7 @@ static long set_action(int signal, void *handler, unsigned long flags)
 	action.sa_flags = flags;
 	if (flags & SA_RESTORER) {
 		action.sa_restorer = (__sigrestore_t)(void *)pico_gate_restorer;
-		action.sa_mask = ~0ul;
+		action.sa_mask = flags & SA_NODEFER ? 0 : ~0ul;
 	}
 	return sys(rt_sigaction, signal, &action, 0, sizeof(sigset_t));
 }
@@ -143,9 +143,11 @@ static void set_signals(void)
 	static const uint8_t caught[] = { SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, PICO_INTERRUPT_SIGNAL };
 	static const uint8_t ignored[] = { SIGPIPE, SIGTSTP, SIGTTIN, SIGTTOU, SIGXFSZ };
 	sigset_t none = 0;
+	/* SIGSYS blocks nothing, so that its handler may leave by a jump; what
+	 * comes in the midst of it finds the gate's text, as in any downcall. */
 	for (unsigned i = 0; i < sizeof caught; i++)
-		check(PICO_SEED_SIGACTION,
-		      set_action(caught[i], pico_gate_handler, SA_SIGINFO | SA_ONSTACK | SA_RESTORER));
+		check(PICO_SEED_SIGACTION, set_action(caught[i], pico_gate_handler,
+			SA_SIGINFO | SA_ONSTACK | SA_RESTORER | (caught[i] == SIGSYS ? SA_NODEFER : 0)));
 	for (unsigned i = 0; i < sizeof ignored; i++)
 		check(PICO_SEED_SIGACTION, set_action(ignored[i], SIG_IGN, 0));
 	check(PICO_SEED_SIGACTION, sys(rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none));
