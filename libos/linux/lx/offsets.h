@@ -11,6 +11,11 @@
 #define TB_STACK_TOP 0x10
 #define TB_PENDING 0x18
 #define TB_CONTEXT 0x40
+#define CONTEXT_R11 0x20
+#define CONTEXT_RCX 0x68
+#define CONTEXT_RIP 0x80
+#define CONTEXT_RFLAGS 0x90
+#define FLAGS_PLAIN 0xed7 /* arithmetic, direction, and those that are always set */
 #define TASK_FLAGS 0
 #define TASK_IN_USER 4
 #define TASK_WORK 0xff
