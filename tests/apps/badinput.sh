@@ -5,7 +5,7 @@
 # streams that are closed or full, memory, files and time used up, signals, a host
 # without /proc. Each has the right error inside, the right exit status outside
 # and leaves the host as it was.
-srcdir=${srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
+srcdir=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
 . "$srcdir/tests/tap.sh"
 . "$srcdir/tests/apps/compare.sh"
 export LC_ALL=C
@@ -142,7 +142,9 @@ same 'the numbers of closed streams are free' '"${it[@]}" sh -c "exec 3<text; re
 same 'a full device' '"${it[@]}" echo text >/dev/full; echo $?'
 same 'a pipe nobody reads any more' '"${it[@]}" yes | head -n 1; echo ${PIPESTATUS[0]}'
 same 'the same, with the signal ignored inside' '"${it[@]}" perl -e "\$SIG{PIPE} = q(IGNORE); \$| = 1; print(qq(x\n)) or (warn(qq(\$!\n)), exit 7) while 1" | head -n 1; echo ${PIPESTATUS[0]}'
-same 'input that only can be written' '"${it[@]}" sh -c "exec cat 0<&1" >/dev/null; echo $?'
+same 'input that can only be written' '"${it[@]}" cat 0>turned; echo $?; "${it[@]}" sh -c "echo text >&0" 0>turned; cat turned'
+same 'output that can only be read' '"${it[@]}" echo x 1<text; echo $?; "${it[@]}" sh -c "read x <&1; echo \$x >&2" 1<text; true'
+same 'the same of a pipe' 'echo text | "${it[@]}" sh -c "echo x || exit 4; exit 5" 1<&0; echo $?'
 same 'input from the middle of a file' '{ read -r x; "${it[@]}" cat; } <"$srcdir/tests/tap.sh" | md5sum'
 same 'output in turns' '{ echo one; "${it[@]}" echo two; echo three; } >turns; cat turns'
 same 'output appended' 'echo zero >turns; { echo one; "${it[@]}" echo two; echo three; } >>turns; cat turns'

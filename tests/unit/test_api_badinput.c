@@ -172,7 +172,7 @@ Test(api_badinput, streams_that_are_none)
 	o.stdio[0].fd = path;
 	cr_assert_lt(pico_create(&o, &p, &e), 0);
 	stdio[0].fd = null; /* input that can only be written */
-	cr_assert_eq(shell("read x && exit 1; exit 9", stdio), 9);
+	cr_assert_eq(shell("read x && exit 1; echo y >&0 || exit 2; exit 9", stdio), 9);
 	close(directory);
 	close(path);
 	close(null);

@@ -19,7 +19,7 @@
 struct console { /* one an instance */
 	struct lock lock;
 	pico_handle stream[3];
-	u32 type[3];
+	u32 type[3], access[3];
 	bool terminal[3];
 	pico_handle tty; /* a stream that is the terminal; 0: none */
 	struct tty job;
@@ -543,7 +543,8 @@ int console_open_tty(struct inode *i, struct file *f)
 static struct file *std_file(int n)
 {
 	struct console *c = con();
-	struct file *f = file_alloc(&stream_ops, c->terminal[n] ? O_RDWR : n ? O_WRONLY : O_RDONLY);
+	bool out = c->access[n] == PICO_ACCESS_WRITE;
+	struct file *f = file_alloc(&stream_ops, c->terminal[n] ? O_RDWR : out ? O_WRONLY : O_RDONLY);
 	struct endpoint *e;
 
 	if (!f)
@@ -555,13 +556,13 @@ static struct file *std_file(int n)
 		if (f->inode && !terminal_attach(f, n))
 			return f;
 	} else {
-		e = f->inode ? endpoint_make(n ? 0 : c->stream[n], n ? c->stream[n] : 0, c->type[n], false) : NULL;
-		f->mode_bits = n ? FMODE_WRITE : FMODE_READ;
+		e = f->inode ? endpoint_make(out ? 0 : c->stream[n], out ? c->stream[n] : 0, c->type[n], false) : NULL;
+		f->mode_bits = out ? FMODE_WRITE : FMODE_READ;
 		f->data = e;
 		if (e && c->type[n] == PICO_STREAM_FILE) {
 			f->ops = &regular_ops;
 			f->stream = c->stream[n];
-			e->host_pos = f->pos = n ? file_size(e) : 0;
+			e->host_pos = f->pos = out ? file_size(e) : 0;
 		}
 		if (e)
 			return f;
@@ -595,8 +596,14 @@ static void open_streams(struct console *c)
 
 	for (int n = 0; n < 3; n++) {
 		struct pico_stream_attributes a = { 0 };
-		s64 h = Dk(StreamOpen)(names[n], strlen(names[n]), n ? PICO_ACCESS_WRITE : PICO_ACCESS_READ, 0, 0, &a);
+		u32 usual = n ? PICO_ACCESS_WRITE : PICO_ACCESS_READ, other = n ? PICO_ACCESS_READ : PICO_ACCESS_WRITE;
+		s64 h = Dk(StreamOpen)(names[n], strlen(names[n]), usual, 0, 0, &a);
 
+		c->access[n] = usual;
+		if (h == -EACCES) { /* input that can only be written, as 0>file makes it */
+			h = Dk(StreamOpen)(names[n], strlen(names[n]), other, 0, 0, &a);
+			c->access[n] = h < 0 ? usual : other;
+		}
 		if (h == -ENOENT) /* closed */
 			continue;
 		if (h < 0) { /* not granted: as if it were /dev/null */
