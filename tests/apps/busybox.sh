@@ -3,7 +3,7 @@
 #
 # busybox, a static program that is a hundred: each applet on the host and
 # inside, in one directory of files.
-srcdir=${srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
+srcdir=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
 . "$srcdir/tests/tap.sh"
 . "$srcdir/tests/apps/compare.sh"
 

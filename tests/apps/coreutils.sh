@@ -3,7 +3,7 @@
 #
 # GNU coreutils and findutils: dynamic programs, each on the host and inside.
 # What needs a second process (timeout, find -exec) is not here.
-srcdir=${srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
+srcdir=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
 . "$srcdir/tests/tap.sh"
 . "$srcdir/tests/apps/compare.sh"
 

@@ -3,7 +3,7 @@
 #
 # Tools with machinery of their own: text, archives, a database, interpreters,
 # ciphers. Each runs on the host and inside with the same files.
-srcdir=${srcdir:-$(cd "$(dirname "$0")/../.." && pwd)}
+srcdir=$(cd "${srcdir:-$(dirname "$0")/../..}" && pwd)
 . "$srcdir/tests/tap.sh"
 . "$srcdir/tests/apps/compare.sh"
 compare_limit=60
@@ -296,7 +296,7 @@ normal()
 table >"$tap_tmp/table"
 compare_table <"$tap_tmp/table"
 if compare_as_user; then
-	grep -e '^rw' "$tap_tmp/table" >"$tap_tmp/table.user"
+	grep -e '^rw' "$tap_tmp/table" | grep -v -e '[.]read' -e 'script[.]' -e 'big$' >"$tap_tmp/table.user"
 	compare_table <"$tap_tmp/table.user"
 else
 	skip 'as an ordinary user' 'not root, or the programs are out of reach for others'
