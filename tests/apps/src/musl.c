@@ -137,7 +137,6 @@ static void signals(void)
 			faults++;
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR2);
-	sigprocmask(SIG_BLOCK, &set, NULL);
 	CHECK(timer_create(CLOCK_MONOTONIC, &e, &timer) == 0 && timer_settime(timer, 0, &soon, NULL) == 0);
 	int which = sigtimedwait(&set, &info, &limit);
 	timer_delete(timer);
@@ -181,6 +180,10 @@ static void descriptors(void)
 
 int main(int argc, char **argv)
 {
+	sigset_t set; /* blocked in all threads: some that are detached may live on when it comes */
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
 	threads();
 	stdio_files();
 	signals();
