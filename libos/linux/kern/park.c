@@ -2,28 +2,80 @@
  *
  * The park protocol. When the host wants the instance still, every host thread
  * of the library OS comes here with its program's whole state in memory and
- * counts itself; the last one reports, and all go on when the host lets them.
- * Nothing of the host's may be held across it.
+ * counts itself; the one that finds everybody here reports, and all go on when
+ * the host lets them or gives up. Nothing of the host's and no lock may be held
+ * across it.
+ *
+ * All wait on park_bell, which rings when somebody else must look: to report
+ * in the place of a thread that ended, or to go on. The one that reports holds
+ * nothing either, so the next start finds the same state whoever it was.
  */
 #include "../lx/arch.h"
 #include "../lx/mem.h"
 #include "../lx/proc.h"
 
-static void *vector_area(struct task *t)
+/* The program as another host thread could go on with it. A kernel thread
+ * begins anew: its state is in the kernel's. */
+static bool save_program(struct task *t)
 {
+	if (t->kthread_fn)
+		return true;
 	if (!t->saved_vector)
 		t->saved_vector = page_alloc((arch_xstate_size() + PAGE_SIZE - 1) / PAGE_SIZE);
-	return t->saved_vector;
+	if (!t->saved_vector)
+		return false;
+	t->fs_base = arch_read_fs();
+	t->saved = *t->regs;
+	if (arch_save_vector(t->saved_vector))
+		panic("park: the vector state of task %u cannot be stored", t->tid);
+	return true;
 }
 
-/* All are here: tell the host, and open the gate for everybody. */
-static void checkpoint(void)
+/* Its CPU time stands still now: who waits to hear of it need not. */
+static void be_known_parked(struct task *t)
 {
-	while (Dk(ProcessCheckpoint)(0) == -PICO_EINTR)
-		thread_block()->pending = 0;
-	K->parked = 0;
-	__atomic_fetch_add(&K->park_generation, 1, __ATOMIC_SEQ_CST);
-	Dk(AddressWake)(&K->park_generation, UINT32_MAX);
+	t->cpu_time = cpu_time_thread();
+	__atomic_store_n(&t->parked, 1, __ATOMIC_SEQ_CST);
+	wake_up(&K->sync_wait, 0);
+}
+
+static void ring(u32 count)
+{
+	__atomic_fetch_add(&K->park_bell, 1, __ATOMIC_SEQ_CST);
+	Dk(AddressWake)(&K->park_bell, count);
+}
+
+/* park_lock held, given up meanwhile. An interrupt is remembered: it may be for
+ * an event of the host, and the host rings only by interrupts. */
+static void wait_for_bell(void)
+{
+	const u32 bell = __atomic_load_n(&K->park_bell, __ATOMIC_SEQ_CST);
+
+	unlock(&K->park_lock);
+	if (Dk(AddressWait)(&K->park_bell, bell, PICO_FOREVER) == -PICO_EINTR)
+		interrupt_defer();
+	lock(&K->park_lock);
+}
+
+static bool all_here(void)
+{
+	return !K->park_reporting && K->parked >= __atomic_load_n(&K->live_tasks, __ATOMIC_SEQ_CST);
+}
+
+/* park_lock held, given up meanwhile. The host answers when all may go on, or
+ * at once that it has given up. */
+static void report(void)
+{
+	K->park_reporting = 1;
+	unlock(&K->park_lock);
+	const s64 r = Dk(ProcessCheckpoint)(0);
+	lock(&K->park_lock);
+	K->park_reporting = 0;
+	if (r == 0) {
+		K->park_generation++;
+		K->parked = 0;
+	}
+	ring(UINT32_MAX);
 }
 
 void park(void)
@@ -31,32 +83,32 @@ void park(void)
 	struct task *t = current;
 
 	__atomic_fetch_and(&t->flags, ~TIF_PARK, __ATOMIC_SEQ_CST);
-	t->fs_base = arch_read_fs();
-	if (t->regs)
-		t->saved = *t->regs;
-	void *area = vector_area(t);
-	if (!area || arch_save_vector(area))
-		panic("park: no memory for the vector state of task %u", t->tid);
-
+	if (!K->host->park || !save_program(t))
+		return; /* called off; or the host will hear that we cannot by waiting in vain */
+	be_known_parked(t);
 	lock(&K->park_lock);
-	if (!K->host->park) { /* called off meanwhile */
-		unlock(&K->park_lock);
-		return;
+	const u32 generation = K->park_generation;
+	K->parked++;
+	while (K->park_generation == generation) {
+		if (!K->host->park) { /* given up */
+			K->parked--;
+			break;
+		}
+		if (all_here())
+			report();
+		else
+			wait_for_bell();
 	}
-	const u32 generation = __atomic_load_n(&K->park_generation, __ATOMIC_SEQ_CST);
-	if (++K->parked >= __atomic_load_n(&K->live_tasks, __ATOMIC_SEQ_CST))
-		checkpoint();
 	unlock(&K->park_lock);
-	while (__atomic_load_n(&K->park_generation, __ATOMIC_SEQ_CST) == generation)
-		if (Dk(AddressWait)(&K->park_generation, generation, PICO_FOREVER) == -PICO_EINTR)
-			thread_block()->pending = 0;
+	__atomic_store_n(&t->parked, 0, __ATOMIC_SEQ_CST);
 }
 
 void park_task_gone(void)
 {
 	lock(&K->park_lock);
-	const u32 live = __atomic_sub_fetch(&K->live_tasks, 1, __ATOMIC_SEQ_CST);
-	if (K->parked && K->parked >= live)
-		checkpoint();
+	__atomic_sub_fetch(&K->live_tasks, 1, __ATOMIC_SEQ_CST);
+	const bool tell = K->parked && all_here();
 	unlock(&K->park_lock);
+	if (tell)
+		ring(1);
 }

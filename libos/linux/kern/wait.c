@@ -226,11 +226,13 @@ void task_sync(struct task *t, bool only_running)
 	}
 	if (only_running && !__atomic_load_n(&t->in_user, __ATOMIC_SEQ_CST))
 		return;
+	if (__atomic_load_n(&t->parked, __ATOMIC_SEQ_CST))
+		return;
 	const u32 before = __atomic_load_n(&t->sync_count, __ATOMIC_SEQ_CST);
 	task_kick(t, TIF_SYNC);
 	wait_begin();
 	wait_add(&K->sync_wait, w);
-	while (__atomic_load_n(&t->sync_count, __ATOMIC_SEQ_CST) == before && !t->exiting &&
+	while (__atomic_load_n(&t->sync_count, __ATOMIC_SEQ_CST) == before && !t->exiting && !__atomic_load_n(&t->parked, __ATOMIC_SEQ_CST) &&
 	       !(only_running && !__atomic_load_n(&t->in_user, __ATOMIC_SEQ_CST)))
 		if (wait_sleep_uninterruptible(now_mono() + 10 * 1000 * 1000) == 0)
 			wait_begin();

@@ -79,6 +79,7 @@ struct task {
 	struct wait_entry wait_slot; /* for a wait on one queue: entries lie in the segment, a waker of another picoprocess reads them */
 	u64 timer_slack;
 	u32 pdeath_signal, dumpable_unused;
+	u32 parked; /* atomic: it stands still until the instance goes on */
 	u32 sync_count; /* how often it passed the kernel on request */
 	u32 in_fault; /* its fault is being looked at: one met then is not looked at again */
 	u32 exiting; /* under sig_lock: takes no signals any more */
@@ -159,7 +160,8 @@ struct kernel {
 	struct lock dead_lock; struct list dead_tasks; /* without references; freed when their host thread is gone */
 	struct wait_queue sync_wait; /* task_sync */
 	u32 live_tasks; /* host threads, kernel threads too; atomic: who parks */
-	struct lock park_lock; u32 parked, park_generation;
+	struct lock park_lock; u32 parked, park_generation, park_reporting; /* kern/park.c */
+	u32 park_bell; /* rings when a parked task must look again */
 	struct pico_boot_limits limits;
 	char hostname[65], domainname[65];
 	u32 boot_uid, boot_gid;

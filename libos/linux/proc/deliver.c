@@ -145,8 +145,10 @@ void user_exit_work(void)
 		}
 		if (flags & TIF_CPUTIMER)
 			cpu_timers_check();
-		if (flags & TIF_PARK)
+		if (flags & TIF_PARK) {
 			park();
+			continue; /* what came meanwhile first */
+		}
 		if (flags & TIF_STOP)
 			signal_stop_wait();
 		else if (flags & TIF_SIGPENDING)

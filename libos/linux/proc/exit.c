@@ -273,6 +273,8 @@ void task_exit(u32 wait_status)
 	if (p == K->init)
 		exit_statistics();
 	process_zombie(p, status);
+	if (p != K->init) /* whose end is the instance's */
+		park_task_gone();
 	picoprocess_end(status);
 }
 
@@ -309,8 +311,13 @@ int process_kill_others(void)
 		unlock(&p->sig_lock);
 		if (alone)
 			break;
-		wait_sleep_uninterruptible(PICO_FOREVER);
+		const int err = wait_sleep_flags(PICO_FOREVER, TIF_PARK);
 		lock(&p->sig_lock);
+		if (err && p->task_count != 1) { /* the others end when the instance goes on */
+			p->execing = NULL;
+			unlock(&p->sig_lock);
+			return -ERESTARTNOINTR;
+		}
 	}
 	if (t != p->leader) {
 		lock(&K->tree_lock);

@@ -279,6 +279,7 @@ void thread_main(void *param)
 	t->host_thread = tb->thread;
 	t->slot = tb->slot;
 	t->regs = &tb->context;
+	interrupt_take(); /* a park may have been asked for before anybody could interrupt us */
 	if (t->kthread_fn) {
 		t->kthread_fn(t->kthread_arg);
 		tb->libos = NULL;

@@ -280,23 +280,48 @@ SYSCALL(nanosleep)
 
 /* On a CPU clock time passes only while other threads run: look again each
  * time it could have come. */
-static s64 sleep_cpu(u32 clock, const struct lx_timespec *ts, bool absolute)
+static s64 sleep_cpu_until(u32 clock, u64 end, uaddr remaining);
+
+static long sleep_cpu_restart(struct task *t)
 {
-	u64 now, end = timespec_ns(ts);
+	return sleep_cpu_until((u32)t->restart_args[0], t->restart_args[1], t->restart_args[2]);
+}
+
+static s64 sleep_cpu_until(u32 clock, u64 end, uaddr remaining)
+{
+	struct task *t = current;
+	u64 now;
 	int err = clock_read(clock, &now);
+
+	while (!err && now < end) {
+		wait_begin();
+		err = wait_sleep(now_mono() + MAX((end - now) / K->cpu_count, 1000000ull));
+		if (err == -ERESTARTSYS)
+			break;
+		err = clock_read(clock, &now);
+	}
+	if (err != -ERESTARTSYS)
+		return err;
+	if (remaining && put_timespec(remaining, end - now))
+		return -EFAULT;
+	t->restart = sleep_cpu_restart;
+	t->restart_args[0] = clock;
+	t->restart_args[1] = end;
+	t->restart_args[2] = remaining;
+	return -ERESTART_RESTARTBLOCK;
+}
+
+static s64 sleep_cpu(u32 clock, const struct lx_timespec *ts, bool absolute, uaddr remaining)
+{
+	u64 now;
+	s64 err = clock_read(clock, &now);
 
 	if (err)
 		return err;
 	if (!absolute)
-		end += now;
-	while (now < end) {
-		wait_begin();
-		err = wait_sleep(now_mono() + MAX((end - now) / K->cpu_count, 1000000ull));
-		if (err == -ERESTARTSYS)
-			return absolute ? -ERESTARTNOHAND : -EINTR;
-		clock_read(clock, &now);
-	}
-	return 0;
+		return sleep_cpu_until(clock, now + timespec_ns(ts), remaining);
+	err = sleep_cpu_until(clock, timespec_ns(ts), 0);
+	return err == -ERESTART_RESTARTBLOCK ? -ERESTARTNOHAND : err;
 }
 
 SYSCALL(clock_nanosleep)
@@ -318,7 +343,7 @@ SYSCALL(clock_nanosleep)
 	if (!timespec_ok(&ts))
 		return -EINVAL;
 	if (cpu)
-		return sleep_cpu(clock, &ts, absolute);
+		return sleep_cpu(clock, &ts, absolute, a[3]);
 	deadline_from_timespec(&ts, clock, absolute, &deadline);
 	if (!absolute)
 		return sleep_until(deadline, a[3]);

@@ -206,6 +206,7 @@ s64 arch_sigreturn(struct task *t)
 	struct ucontext64 uc;
 
 	t->orig_rax = (u64)-1; /* whatever rax is, no call is to be made again */
+	t->restart = NULL; /* nor one that was about to be, when the handler came between */
 	if (copy_from_user(&uc, at + offsetof(struct rt_frame, uc), sizeof(uc)))
 		goto bad;
 	signal_set_mask(uc.sigmask);
