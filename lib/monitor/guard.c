@@ -256,6 +256,8 @@ static void serve(struct pico__guard *g, struct pico *p)
 		pico__process_close_range(p, n);
 	} else if (n->data.nr == PICO_NR_SEED_WAIT) {
 		pico__process_seed_wait(p, n);
+	} else if (n->data.nr == PICO_NR(PICO_DC_ProcessCheckpoint)) {
+		pico__park_checkpoint(p, n);
 	} else {
 		pico__request_notified(p, n, &g->spare);
 	}

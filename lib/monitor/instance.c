@@ -329,6 +329,7 @@ static void start_dying(struct pico *p, const struct pico__process *spare)
 	p->dying_at = pico__now();
 	p->strays_at = p->dying_at + (spare ? SPARED_FOR : STRAYS_AFTER);
 	pico__process_kill_all(p, spare);
+	pthread_cond_broadcast(&p->changed); /* who waits for a park */
 	pico__guard_poke(p);
 }
 

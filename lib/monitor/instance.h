@@ -103,6 +103,12 @@ struct pico__thread { /* L; changed by the guard only, but for the answer */
 struct pico__counter { char name[PICO__NAME_SIZE]; uint64_t value; };
 struct pico__log_line { struct pico__log_line *next; int level; char text[]; };
 
+struct pico__park { /* L */
+	bool wanted;
+	uint32_t number; /* of the last request */
+	uint64_t id; /* of the held notification of ProcessCheckpoint; 0: not parked */
+};
+
 struct pico {
 	struct pico__source source; /* first: epoll points here */
 	struct pico *next; /* guard's list, under the guard's lock */
@@ -141,6 +147,7 @@ struct pico {
 	uint32_t busy; /* L; jobs and callbacks that use this instance */
 	uint32_t parked; /* L; jobs that wait to be asked for again */
 	uint32_t jobs; /* under the workers' lock: requests running on workers */
+	struct pico__park park;
 	uint64_t seed_wait; /* L; id of the seed's held request, or 0 */
 	struct pico__process *ordered; /* L; order the seed is carrying out */
 	uint64_t started_at, dying_at, strays_at, hup_at; /* L; monotonic ns */
@@ -314,6 +321,20 @@ uint32_t pico__thread_census(struct pico *p);
 int64_t pico__thread_interrupt(struct pico *p, pico_handle handle);
 int64_t pico__thread_wake_fd(const struct pico__request *q);
 int pico__thread_interrupt_first(struct pico *p); /* any thread: some thread of the first picoprocess */
+
+void pico__thread_interrupt_all(struct pico *p); /* any thread; every one of which something is known */
+
+/* ---- park.c ---- */
+/* Have every thread of the instance save its program's state and stand still: 0
+ * when its library OS says so, or -PICO_ETIMEDOUT (negative time: no limit) when
+ * it did not, as a guest that blocks the interrupt or a thread in a callback of
+ * the application will not: then all go on as if nothing had been asked.
+ * -PICO_EDIED, -PICO_ESTATE not started, -PICO_EBUSY parked or asked already.
+ * Any thread but the guard's. */
+int pico__instance_park(struct pico *p, int64_t timeout_ms);
+/* All go on. -PICO_ESTATE: it is not parked; -PICO_EDIED: it died meanwhile. */
+int pico__instance_unpark(struct pico *p);
+void pico__park_checkpoint(struct pico *p, const struct seccomp_notif *n); /* G; takes the lock itself */
 
 /* ---- limits.c ---- */
 uint64_t pico__limits_tend(struct pico *p, uint64_t now); /* G, lock not held: look, maybe end it; returns when to look again */

@@ -2,7 +2,7 @@
 #
 # The monitor: libpico_la_SOURCES += lib/monitor/NAME.c
 libpico_la_SOURCES += lib/monitor/boot.c lib/monitor/census.c lib/monitor/clone.c lib/monitor/guard.c lib/monitor/instance.c lib/monitor/instance.h \
-	lib/monitor/limits.c lib/monitor/log.c lib/monitor/notify.c lib/monitor/proc.c lib/monitor/process.c \
+	lib/monitor/limits.c lib/monitor/log.c lib/monitor/notify.c lib/monitor/park.c lib/monitor/proc.c lib/monitor/process.c \
 	lib/monitor/request.c lib/monitor/thread.c lib/monitor/worker.c
 
 monitor_streams_sources = lib/monitor/attributes.c lib/monitor/host_errno.c lib/monitor/names.c \

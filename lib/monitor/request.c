@@ -82,7 +82,7 @@ static int64_t process_exit_code(struct pico__job *job)
 
 static int64_t process_checkpoint(struct pico__job *job)
 {
-	return job->call.r[1] ? -PICO_EINVAL : -PICO_EAGAIN; /* nobody asks for a park */
+	return job->call.r[1] ? -PICO_EINVAL : -PICO_EAGAIN; /* as a notification it is park.c's */
 }
 
 static bool is_process(uint64_t handle)

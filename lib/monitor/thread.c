@@ -267,6 +267,19 @@ int pico__thread_interrupt_first(struct pico *p)
 	return -PICO_ESRCH;
 }
 
+void pico__thread_interrupt_all(struct pico *p)
+{
+	for (struct pico__process *q = p->processes; q; q = q->next)
+		for (uint32_t at = q->seed || q->state == PICO__GONE ? 0 : q->first_thread; at; at = p->threads[at - 1].next) {
+			struct pico__thread *t = &p->threads[at - 1];
+
+			if (t->tid)
+				interrupt(t);
+			else
+				t->interrupt = true;
+		}
+}
+
 /* ---- the wake eventfd of a slot ---- */
 
 int64_t pico__thread_wake_fd(const struct pico__request *q)
