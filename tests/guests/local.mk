@@ -14,7 +14,7 @@ guest_tests = fs_attr fs_copy fs_data fs_dir fs_fd fs_lock fs_map fs_mount fs_na
 guest_cxx = cxx_throw
 
 guest_static = $(guest_tests:%=tests/guests/%) tests/guests/ends tests/guests/hostile \
-	tests/guests/random-files tests/guests/random-ipc tests/guests/random-names
+	tests/guests/park tests/guests/random-files tests/guests/random-ipc tests/guests/random-names
 guest_dynamic = $(guest_tests:%=tests/guests/%.dyn)
 guest_pie = $(patsubst %,tests/guests/%.pie,$(filter lib_%,$(guest_tests)))
 guest_cxx_static = $(guest_cxx:%=tests/guests/%)
@@ -45,7 +45,7 @@ $(guest_cxx_dynamic): tests/guests/%.dyn: tests/guests/%.cc
 
 check_DATA += $(guest_all)
 CLEANFILES += $(guest_all)
-EXTRA_DIST += $(guest_tests:%=tests/guests/%.c) $(guest_cxx:%=tests/guests/%.cc) tests/guests/check.h tests/guests/fs.h tests/guests/ends.c tests/guests/hostile.c tests/guests/random-files.c \
+EXTRA_DIST += $(guest_tests:%=tests/guests/%.c) $(guest_cxx:%=tests/guests/%.cc) tests/guests/check.h tests/guests/fs.h tests/guests/ends.c tests/guests/hostile.c tests/guests/park.c tests/guests/random-files.c \
 	tests/guests/random.h tests/guests/random-ipc.c tests/guests/random-names.c
 tap_tests += tests/guests/run.sh tests/guests/ends.sh tests/guests/hostile.sh tests/guests/host.sh tests/guests/compare-files.sh \
 	tests/guests/compare.sh

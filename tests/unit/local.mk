@@ -25,3 +25,6 @@ tests_unit_test_notified_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pico__notify_answer,
 # Allocations that fail.
 criterion_tests += tests/unit/test_no_memory
 tests_unit_test_no_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup,--wrap=free
+
+# Standing still, with the guest program tests/guests/park.
+criterion_tests += tests/unit/test_park
