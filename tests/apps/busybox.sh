@@ -201,7 +201,7 @@ table()
 	rw cpio -t
 	rw ar t archive.tar
 	own mknod node p
-	rw sync
+	rw sync -d fruit
 	rw od -d absent
 	rw vi --help
 	# processes, the shell, the machine

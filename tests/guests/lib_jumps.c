@@ -197,6 +197,51 @@ static void vectors(void)
 	}
 }
 
+/* The same with signals that come at any moment: before a system call, within
+ * the way in, within the way out. Every register that a call must keep is full. */
+static volatile int enough;
+static pthread_t worker;
+static void *sends(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 20000 && !enough; i++)
+		CHECK(pthread_kill(worker, SIGUSR1) == 0);
+	enough = 1;
+	return NULL;
+}
+
+static void storm(void)
+{
+	static _Alignas(16) unsigned char in[128], out[128];
+	pthread_t t;
+	long calls = 0;
+
+	worker = pthread_self();
+	CHECK(pthread_create(&t, NULL, sends, NULL) == 0);
+	for (unsigned char seed = 1; !enough; seed++, calls++) {
+		long number = 39, check = 0;
+		for (size_t i = 0; i < sizeof(in); i++)
+			in[i] = (unsigned char)(seed * 7 + i * 13);
+		__asm__ volatile(
+			"movdqa (%[in]), %%xmm0\n\tmovdqa 16(%[in]), %%xmm1\n\tmovdqa 32(%[in]), %%xmm2\n\tmovdqa 48(%[in]), %%xmm3\n\t"
+			"movdqa 64(%[in]), %%xmm4\n\tmovdqa 80(%[in]), %%xmm5\n\tmovdqa 96(%[in]), %%xmm6\n\tmovdqa 112(%[in]), %%xmm7\n\t"
+			"mov %[in], %%rdx\n\tmov %[out], %%r10\n\tmov $0x1357, %%r8\n\tmov $0x2468, %%r9\n\tmov $0x369c, %%r12\n\t"
+			"mov $77, %%r13\n\tmov $88, %%r14\n\tmov $99, %%r15\n\tstc\n\tstd\n\t"
+			"syscall\n\t"
+			"jnc 1f\n\tpushfq\n\tpop %%rcx\n\tcld\n\ttest $0x400, %%ecx\n\tjz 1f\n\tcmp %[in], %%rdx\n\tjne 1f\n\tcmp %[out], %%r10\n\tjne 1f\n\t"
+			"cmp $0x1357, %%r8\n\tjne 1f\n\tcmp $0x2468, %%r9\n\tjne 1f\n\tcmp $0x369c, %%r12\n\tjne 1f\n\t"
+			"cmp $77, %%r13\n\tjne 1f\n\tcmp $88, %%r14\n\tjne 1f\n\tcmp $99, %%r15\n\tjne 1f\n\tmov $1, %[check]\n\t"
+			"1: cld\n\t"
+			"movdqa %%xmm0, (%[out])\n\tmovdqa %%xmm1, 16(%[out])\n\tmovdqa %%xmm2, 32(%[out])\n\tmovdqa %%xmm3, 48(%[out])\n\t"
+			"movdqa %%xmm4, 64(%[out])\n\tmovdqa %%xmm5, 80(%[out])\n\tmovdqa %%xmm6, 96(%[out])\n\tmovdqa %%xmm7, 112(%[out])"
+			: "+a"(number), [check] "+S"(check) : [in] "b"(in), [out] "D"(out)
+			: "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15", "memory", "cc",
+			  "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7");
+		CHECK(number == getpid() && check == 1 && memcmp(in, out, sizeof(in)) == 0);
+	}
+	CHECK(pthread_join(t, NULL) == 0 && calls > 0);
+}
+
 int main(void)
 {
 	struct sigaction sa = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK };
@@ -217,5 +262,6 @@ int main(void)
 	edited_frame();
 #endif
 	vectors();
+	storm();
 	OK();
 }
