@@ -34,6 +34,7 @@ struct gate_state {
 	uint32_t vdso_usable, system_fs;
 	uint32_t regions_lock;
 	uint32_t regions[PICO_THREADS_MAX / 32]; /* bit set: in use or not yet known to be free */
+	uint32_t regions_made[PICO_THREADS_MAX / 32]; /* bit set: its block is there and can be looked at */
 	struct pico_init_info info;
 };
 extern struct gate_state gate;

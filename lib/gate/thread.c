@@ -48,6 +48,8 @@ static int64_t region_take(bool *mapped)
 			found = i;
 			break;
 		}
+		if (!(__atomic_load_n(&gate.regions_made[i / 32], __ATOMIC_ACQUIRE) & bit))
+			continue; /* another thread is about to map it */
 		struct gate_block *b = (void *)(gate_region(i) + GATE_BLOCK);
 		if (b->region == i && __atomic_load_n(&b->alive, __ATOMIC_ACQUIRE) == 0) {
 			b->alive = 1;
@@ -95,6 +97,7 @@ struct gate_block *gate_block_make(uint32_t slot)
 	b->alive = 1;
 	b->clear_word = NULL;
 	gate_slot_assign(b, slot);
+	__atomic_fetch_or(&gate.regions_made[region / 32], 1u << (region % 32), __ATOMIC_RELEASE);
 	return b;
 }
 
@@ -109,8 +112,8 @@ void gate_regions_after_clone(uint32_t mine)
 {
 	gate.regions_lock = 0;
 	for (uint32_t i = 0; i < PICO_THREADS_MAX / 32; i++)
-		gate.regions[i] = 0;
-	gate.regions[mine / 32] = 1u << (mine % 32);
+		gate.regions[i] = gate.regions_made[i] = 0;
+	gate.regions[mine / 32] = gate.regions_made[mine / 32] = 1u << (mine % 32);
 }
 
 int gate_thread_setup(struct gate_block *b)

@@ -31,6 +31,30 @@ BARE_TEST(thread)
 	CHECK_EQ(woken, 42);
 }
 
+/* Threads that make threads: each needs a place that no other is just making. */
+static uint32_t done;
+static void count_one(void *arg)
+{
+	(void)arg;
+	__atomic_fetch_add(&done, 1, __ATOMIC_SEQ_CST);
+}
+
+static void make_many(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 30; i++)
+		CHECK(bare_thread(count_one, NULL, NULL) > 0);
+	count_one(NULL);
+}
+
+BARE_TEST(threads_made_at_once)
+{
+	for (int i = 0; i < 6; i++)
+		CHECK(bare_thread(make_many, NULL, NULL) > 0);
+	while (__atomic_load_n(&done, __ATOMIC_SEQ_CST) < 6 * 31)
+		Dk(ThreadDelayExecution)(bare_now() + 1000000);
+}
+
 BARE_TEST(clone)
 {
 	int64_t h = Dk(ProcessClone)(0);
