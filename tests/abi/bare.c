@@ -2,9 +2,10 @@
  *
  * Every test of the bare library OS (libos/bare), each in an instance of its
  * own. With arguments: the images to run in place of the built one (golden
- * files of earlier versions). With --old-kernel: as on a kernel that can
- * interrupt a request that was received (before Linux 5.19) and has no
- * synchronous wake-up (before 6.6). With --NAME: that test alone.
+ * files of earlier versions), each with the tests that IMAGE.tests names.
+ *   --old-kernel  as on a kernel that can interrupt a request that was received
+ *                 (before Linux 5.19), without synchronous wake-up (before 6.6)
+ *   --NAME        that test alone        --list   the names of all
  */
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -14,7 +15,7 @@
 #include "monitor/instance.h"
 
 static const char *const tests[] = {
-	"hello", "thread", "clone",
+	"hello", "thread", "threads_made_at_once", "clone",
 	"vm_allocate", "vm_move", "vm_protect_free",
 	"events", "semaphores", "objects_run_out", "token_64_threads", "mixed_wait", "address_wait",
 	"program_system_call", "program_memory_fault", "program_illegal_instruction", "program_breakpoint",
@@ -28,6 +29,7 @@ static const char *const tests[] = {
 };
 #define INTERRUPTED_WRITES 600u /* of libos/bare/test_once.c */
 #define COUNT (sizeof(tests) / sizeof(tests[0]))
+#define COUNT_MAX 256
 
 
 /* What test_streams.c expects to find. */
@@ -91,15 +93,61 @@ static bool passed(const struct bare_result *r, const char *test)
 	return bare_passed(r);
 }
 
+/* The tests an image has: this program's, or one a line in a file beside it. */
+static const char *golden[COUNT_MAX];
+static size_t list_of(const char *image, const char *const **list)
+{
+	static char text[8192];
+	char path[4096];
+	size_t size, count = 0;
+	FILE *f;
+
+	*list = tests;
+	if (!image)
+		return COUNT;
+	snprintf(path, sizeof(path), "%s.tests", image);
+	f = fopen(path, "re");
+	if (!f)
+		return COUNT;
+	size = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[size] = 0;
+	for (char *save, *name = strtok_r(text, "\n", &save); name && count < COUNT_MAX; name = strtok_r(NULL, "\n", &save))
+		golden[count++] = name;
+	*list = golden;
+	return count;
+}
+
+static unsigned number, failed;
+static void run_all(const char *image, const char *only)
+{
+	static struct bare_result r;
+	const char *const *list;
+	size_t count = list_of(image, &list);
+
+	for (size_t i = 0; i < count; i++) {
+		bool ok;
+
+		if (only && strcmp(only, list[i]))
+			continue;
+		run(&r, image, list[i]);
+		ok = passed(&r, list[i]);
+		failed += !ok;
+		bare_report(++number, list[i], &r, ok);
+	}
+}
+
 int main(int argc, char **argv)
 {
-	unsigned number = 0, failed = 0;
-	static struct bare_result r;
 	char dir[4096];
 	const char *from = getenv("builddir");
 	const char *only = NULL;
-	bool ok;
 
+	if (argc == 2 && !strcmp(argv[1], "--list")) {
+		for (size_t i = 0; i < COUNT; i++)
+			puts(tests[i]);
+		return 0;
+	}
 	if (!realpath(from && *from ? from : ".", dir) || setenv("builddir", dir, 1) || prepare()) {
 		perror("bare");
 		return 2;
@@ -109,15 +157,10 @@ int main(int argc, char **argv)
 			pico__kernel_without = PICO__WITHOUT_SYNC_WAKE_UP | PICO__WITHOUT_WAIT_KILLABLE;
 		else
 			only = argv[1] + 2;
-	for (int image = argc > 1 ? 1 : 0; image < (argc > 1 ? argc : 1); image++)
-		for (unsigned i = 0; i < COUNT; i++) {
-			if (only && strcmp(only, tests[i]))
-				continue;
-			run(&r, image ? argv[image] : NULL, tests[i]);
-			ok = passed(&r, tests[i]);
-			failed += !ok;
-			bare_report(++number, tests[i], &r, ok);
-		}
+	if (argc == 1)
+		run_all(NULL, only);
+	for (int image = 1; image < argc; image++)
+		run_all(argv[image], only);
 	clean();
 	printf("1..%u\n", number);
 	return failed != 0;
