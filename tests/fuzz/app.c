@@ -223,7 +223,7 @@ static void use_api(struct source *s, struct pico *p)
 {
 	struct pico_stats stats = { .size = sizeof(stats) };
 
-	switch (source_below(s, 6)) {
+	switch (source_below(s, 8)) {
 	case 0:
 		if (pico_stats(p, &stats) == 0 && stats.streams > p->config.limits.streams)
 			fault("%u streams, limit %u", stats.streams, p->config.limits.streams);
@@ -238,6 +238,14 @@ static void use_api(struct source *s, struct pico *p)
 	case 3:
 		if (strlen(pico_get_error(p)->message) >= sizeof(pico_get_error(p)->message))
 			fault("error message without an end");
+		break;
+	case 4:
+		if (pico__instance_park(p, source_below(s, 3)) == 0 && source_chance(s, 50))
+			nanosleep(&(struct timespec){ .tv_nsec = 500000 }, NULL);
+		break;
+	case 5:
+		if (pico__instance_unpark(p) > 0)
+			fault("unpark says more than 0");
 		break;
 	default:
 		break;

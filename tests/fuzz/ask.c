@@ -27,6 +27,8 @@ void ask_serve(struct life *l, const struct seccomp_notif *n)
 		pico__process_close_range(l->p, n);
 	} else if ((uint32_t)n->data.nr == PICO_NR_SEED_WAIT) {
 		pico__process_seed_wait(l->p, n);
+	} else if ((uint32_t)n->data.nr == PICO_NR(PICO_DC_ProcessCheckpoint)) {
+		pico__park_checkpoint(l->p, n);
 	} else {
 		pico__request_notified(l->p, n, &l->spare);
 	}

@@ -126,9 +126,19 @@ int __wrap_pico__notify_continue(int listener, uint64_t id)
 	return answered(listener, id, 0, true);
 }
 
+/* A signal, or its end, takes the asker out of its request. */
+static bool is_gone(struct notification *n, uint64_t id)
+{
+	if (atomic_load(&refusing) && source_mix(id) % 8 == 0)
+		atomic_store(&n->excused, true);
+	return atomic_load(&n->excused);
+}
+
 bool __wrap_pico__notify_valid(int listener, uint64_t id)
 {
-	return !atomic_load(&known(listener, id)->excused) && (!atomic_load(&refusing) || source_mix(id) % 8);
+	struct notification *n = known(listener, id);
+
+	return !is_gone(n, id) && !atomic_load(&n->answered);
 }
 
 void kernel_refuse(bool some)
@@ -164,8 +174,10 @@ int __wrap_pico__notify_grant(int listener, uint64_t id, int fd, int number)
 		fault("descriptor granted as number %d", number);
 	if (atomic_load(&n->answered))
 		fault("descriptor granted after the answer");
+	if (is_gone(n, id))
+		return -PICO_EINTR;
 	if (atomic_load(&refusing) && source_mix(id) % 8 == 1)
-		return source_mix(id) & 16 ? -PICO_EMFILE : -PICO_EINTR; /* the asker is not there */
+		return -PICO_EMFILE;
 	return put(fd, number);
 }
 
