@@ -161,8 +161,15 @@ def group(tap, scratch, pico, modules, but_children):
         thread.start()
     for thread in threads:
         thread.join()
+    host, guest = sides['host'], sides['inside']
     for module in modules:
-        judge(tap, sides['host'], sides['inside'], module, but_children)
+        judge(tap, host, guest, module, but_children)
+    # Tests whose names do not say of which module they are.
+    named = set().union(*(side.of(module).keys() for side in (host, guest) for module in modules), guest.childless)
+    here, there = words(without(host.tests, named)), words(without(guest.tests, named))
+    if host.finished and guest.finished and here != there:
+        tap.line(False, 'other tests of ' + ' '.join(modules),
+                 [name for name in sorted(here.keys() | there.keys()) if here.get(name) != there.get(name)])
 
 
 def groups(table):
