@@ -272,7 +272,7 @@ void pico__instance_unbusy(struct pico *p); /* busy - 1; p may be gone afterward
  * buffer: made when it is NULL, and NULL again when it went to a worker. */
 void pico__request_notified(struct pico *p, const struct seccomp_notif *n, struct pico__job **spare);
 void pico__request_run(struct pico__job *job); /* on a worker: run and answer; takes job */
-void pico__request_abandon(struct pico *p, struct pico__thread *t); /* L; nobody will ask for its job again */
+void pico__request_abandon(struct pico *p, struct pico__thread *t); /* L; nobody will ask again what its last thread asked */
 void pico__request_fini(struct pico *p); /* no job runs any more */
 /* One request as a guest could make it, on an instance that need not have a
  * picoprocess: for fuzzing. r[0] is not used. Returns the answer. */

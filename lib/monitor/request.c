@@ -444,6 +444,7 @@ void pico__request_abandon(struct pico *p, struct pico__thread *t)
 	struct pico__job *job = t->job;
 
 	t->job = NULL;
+	t->have_seq = t->have_answer = false;
 	if (!job)
 		return;
 	job->abandoned = true;

@@ -78,7 +78,7 @@ struct pico__thread *pico__thread_admit(struct pico *p, uint32_t slot, struct pi
 	pico__thread_forget(p, slot);
 	t->process = process;
 	t->cookie = cookie;
-	t->interrupt = t->have_seq = t->have_answer = false;
+	t->interrupt = false;
 	pico__request_abandon(p, t);
 	t->since = pico__now();
 	t->next = process->first_thread;

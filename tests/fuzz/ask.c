@@ -49,9 +49,11 @@ pid_t ask_tid(struct life *l)
  * belongs to a thread that is gone: it will not be answered. */
 void ask_forget(struct asked *a)
 {
-	int64_t ignored;
+	int64_t answer;
 
-	if (a->id && !kernel_answer(a->id, &ignored))
+	if (a->id && kernel_answer(a->id, &answer))
+		make_check(&a->q, answer); /* a worker may have been later than notify() */
+	else if (a->id)
 		kernel_excuse(a->id);
 }
 

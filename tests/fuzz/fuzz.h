@@ -71,6 +71,8 @@ struct request { uint32_t nr, slot; uint64_t r[6]; };
 struct knowledge { /* what answers told the guest */
 	int64_t handle[KNOWN_HANDLES];
 	unsigned handle_count, handle_turn;
+	int64_t callback[8]; /* of app: and console: streams without a descriptor */
+	unsigned callback_count;
 	uint64_t cookie[8];
 	unsigned cookie_count;
 	uint8_t *mailbox; /* the guest's own mapping */

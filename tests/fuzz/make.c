@@ -92,6 +92,13 @@ static uint64_t thread_handle(struct source *s, const struct knowledge *k)
 	return (uint64_t)PICO_HANDLE(PICO_HT_THREAD, slot | (uint64_t)(generation & 0xffffff) << 24);
 }
 
+static uint64_t callback_handle(struct source *s, const struct knowledge *k)
+{
+	if (!k->callback_count || source_chance(s, 10))
+		return handle(s, k);
+	return (uint64_t)k->callback[source_below(s, k->callback_count < 8 ? k->callback_count : 8)];
+}
+
 static uint64_t handle_or_none(struct source *s, const struct knowledge *k)
 {
 	return source_chance(s, 60) ? (uint64_t)PICO_HANDLE_NONE : handle(s, k);
@@ -145,9 +152,15 @@ static void put_path(struct source *s, struct text *t)
 
 static void put_name(struct source *s, struct text *t)
 {
+	static const char *const apps[] = { "echo", "echo", "in", "out" }, *const consoles[] = { "stdin", "stdout", "stderr" };
 	static const char *const names[] = { "", "n0", "n1", "n2", "n3", "segment", "x/y", "stdin", "stdout", "stderr", "echo", "in", "out", "none", "\n" };
 
-	put(t, SOURCE_PICK(s, names));
+	if (t->at[0] == 'a' && source_chance(s, 85))
+		put(t, SOURCE_PICK(s, apps));
+	else if (t->at[0] == 'c' && source_chance(s, 85))
+		put(t, SOURCE_PICK(s, consoles));
+	else
+		put(t, SOURCE_PICK(s, names));
 }
 
 static void put_uri(struct source *s, struct text *t)
@@ -269,7 +282,8 @@ static void put_attributes(struct source *s, uint8_t *slot)
 }
 
 /* ---- the requests: what each register is ----
- * h handle  p thread handle  H handle or none  u URI  v second URI or path
+ * h handle  p thread handle  H handle or none  C handle of a callback's stream
+ * u URI  v second URI
  * T log text  a access  f open flags  m mode  b yes or no  l length or offset
  * L kind of length  F D R Q flags of flush, delete, rename, query  c cookie
  * s size  B size of BULK  t offset, sometimes a token  z zero  k HELLO's kind
@@ -299,8 +313,8 @@ static const struct shape shapes[] = {
 	{ PICO_NR(PICO_DC_DebugStringPrint), 6, "T" },
 	{ PICO_NR_HELLO, 1, "kx" },
 	{ PICO_NR_WAKE_FD, 1, "x" },
-	{ PICO_NR_STREAM_READ, 6, "hts" },
-	{ PICO_NR_STREAM_WRITE, 6, "htB" },
+	{ PICO_NR_STREAM_READ, 6, "Cts" },
+	{ PICO_NR_STREAM_WRITE, 6, "CtB" },
 };
 
 bool make_is_stream(uint32_t nr)
@@ -390,6 +404,7 @@ static uint64_t value(struct source *s, const struct knowledge *k, char kind, ui
 	case 'h': return handle(s, k);
 	case 'p': return thread_handle(s, k);
 	case 'H': return handle_or_none(s, k);
+	case 'C': return callback_handle(s, k);
 	case 'u': return first_text(s, k, slot, nr, flags);
 	case 'v': return second_text(s, slot);
 	case 'T': return log_text(s, slot);
@@ -498,6 +513,8 @@ void make_learn(struct knowledge *k, const struct request *q, int64_t answer)
 			learn_handle(k, (int64_t)word);
 		}
 		learn_handle(k, answer);
+		if (PICO_HANDLE_TYPE(answer) == PICO_HT_MONITOR && (slot[PICO_SLOT_DATA] == 'a' || slot[PICO_SLOT_DATA] == 'c'))
+			k->callback[k->callback_count++ % 8] = answer;
 		break;
 	case PICO_NR(PICO_DC_StreamWaitForClient):
 	case PICO_NR(PICO_DC_ProcessCreate):
