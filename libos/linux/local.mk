@@ -19,6 +19,8 @@ libos_linux_SOURCES += \
 	libos/linux/kern/wait.c \
 	libos/linux/proc/deliver.c \
 	libos/linux/proc/exit.c \
+	libos/linux/proc/fork.c \
+	libos/linux/proc/lend.c \
 	libos/linux/proc/sets.h \
 	libos/linux/proc/signal.c \
 	libos/linux/proc/task.c \

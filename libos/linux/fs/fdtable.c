@@ -312,7 +312,7 @@ int fd_close_range(u32 first, u32 last, bool cloexec_only)
 	}
 }
 
-/* CLOSE_RANGE_UNSHARE and unshare(CLONE_FILES) */
+/* CLOSE_RANGE_UNSHARE, unshare(CLONE_FILES), and exec */
 int files_unshare(void)
 {
 	struct files *old = current->files, *fs;

@@ -198,7 +198,6 @@ void file_drop(struct file *f); /* of a file that was never opened */
 /* fdtable.c */
 int fd_set_cloexec(int fd, bool on);
 int fd_close_range(u32 first, u32 last, bool cloexec_only);
-int files_unshare(void);
 
 /* ---- tmpfs.c ---- */
 struct inode *tmpfs_root(u32 mode, u64 max_bytes, u64 max_inodes);

@@ -65,9 +65,9 @@ static void signal_sets(struct process *p, u64 *ignored, u64 *caught)
 	*ignored = *caught = 0;
 	lock(&p->sig_lock);
 	for (int n = 1; n <= 64; n++) {
-		if (p->actions[n].handler == 1)
+		if (p->sighand->actions[n].handler == 1)
 			*ignored |= SIGMASK(n);
-		else if (p->actions[n].handler)
+		else if (p->sighand->actions[n].handler)
 			*caught |= SIGMASK(n);
 	}
 	unlock(&p->sig_lock);

@@ -46,7 +46,7 @@ int tty_background_check(struct tty *t, int signo)
 	if (!tty_is_ours(t) || !t->foreground || p->pgid == t->foreground)
 		return 0;
 	lock(&p->sig_lock);
-	handler = p->actions[signo].handler;
+	handler = p->sighand->actions[signo].handler;
 	unlock(&p->sig_lock);
 	if (current->sigmask & SIGMASK(signo) || handler == 1 /* SIG_IGN */)
 		return signo == SIGTTIN ? -EIO : 0;

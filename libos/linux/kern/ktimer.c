@@ -76,6 +76,8 @@ static void timer_thread(void *arg)
 		const u64 next = run_due();
 		if (wait_sleep_flags(next, TIF_PARK) == -ERESTARTSYS)
 			park();
+		if (__atomic_load_n(&K->ended, __ATOMIC_ACQUIRE)) /* we are of the first picoprocess */
+			instance_end(K->end_status);
 	}
 }
 

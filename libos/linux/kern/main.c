@@ -115,6 +115,7 @@ static void kernel_init(const struct pico_init_info *info)
 	list_init(&K->processes);
 	list_init(&K->users);
 	list_init(&K->dead_tasks);
+	list_init(&K->starting);
 	wait_queue_init(&K->sync_wait);
 	ktimer_system_init();
 	mem_init(info->segment, info->segment_size);
@@ -169,6 +170,9 @@ static struct task *make_process(struct process *parent, u32 uid, u32 gid)
 	set_limits(p);
 	set_creds(p, uid, gid);
 	p->user = user_get(uid);
+	p->sighand = sighand_copy(NULL);
+	if (!p->sighand)
+		boot_error(EXIT_NOT_EXECUTABLE, "no memory for the first process");
 	p->leader = t;
 	t->process = p;
 	if (task_assign_tid(t))
@@ -196,18 +200,15 @@ static void make_root(void)
 
 static void make_first(const struct pico_init_info *info)
 {
-	struct pico_thread_block *tb = thread_block();
 	struct task *t = make_process(K->root, K->boot_uid, K->boot_gid);
 
-	t->host_thread = tb->thread;
-	t->slot = tb->slot;
-	t->regs = &tb->context;
 	K->init = t->process;
 	K->live_tasks = 1;
 	process_add_task(t->process, t);
 	__atomic_fetch_add(&t->process->user->tasks, 1, __ATOMIC_RELAXED);
 	ref_get(&t->ref); /* the thread's own */
-	tb->libos = t;
+	host_threads_init(true);
+	thread_adopt(t);
 	vfs_init(info->boot);
 	t->files = files_create();
 	t->fs = fs_context_boot(info->boot);
@@ -306,7 +307,8 @@ void boot_main(const struct pico_init_info *info)
 	case PICO_INIT_FRESH:
 		boot_fresh(info);
 	case PICO_INIT_PROCESS:
-		panic("a new picoprocess was asked for, which this library OS cannot populate");
+		vdso_init(info);
+		exec_arrive(info->param);
 	case PICO_INIT_RESUME:
 		panic("a resume was asked for, which this library OS cannot do");
 	}

@@ -131,7 +131,7 @@ static void sleeper_work(struct task *t)
 	if (unlikely(thread_block()->pending || (flags & TIF_INTERRUPT)))
 		interrupt_take();
 	if (unlikely(flags & TIF_SYNC)) {
-		t->cpu_time = cpu_time_thread();
+		t->cpu_time = cpu_time_thread() - t->cpu_base;
 		__atomic_fetch_and(&t->flags, ~TIF_SYNC, __ATOMIC_SEQ_CST);
 		__atomic_fetch_add(&t->sync_count, 1, __ATOMIC_SEQ_CST);
 		wake_up(&K->sync_wait, 0);
@@ -221,18 +221,19 @@ void task_sync(struct task *t, bool only_running)
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (t == current) {
-		t->cpu_time = cpu_time_thread();
+		t->cpu_time = cpu_time_thread() - t->cpu_base;
 		return;
 	}
 	if (only_running && !__atomic_load_n(&t->in_user, __ATOMIC_SEQ_CST))
 		return;
-	if (__atomic_load_n(&t->parked, __ATOMIC_SEQ_CST))
+	if (__atomic_load_n(&t->parked, __ATOMIC_SEQ_CST) || __atomic_load_n(&t->lent, __ATOMIC_SEQ_CST))
 		return;
 	const u32 before = __atomic_load_n(&t->sync_count, __ATOMIC_SEQ_CST);
 	task_kick(t, TIF_SYNC);
 	wait_begin();
 	wait_add(&K->sync_wait, w);
 	while (__atomic_load_n(&t->sync_count, __ATOMIC_SEQ_CST) == before && !t->exiting && !__atomic_load_n(&t->parked, __ATOMIC_SEQ_CST) &&
+	       !__atomic_load_n(&t->lent, __ATOMIC_SEQ_CST) &&
 	       !(only_running && !__atomic_load_n(&t->in_user, __ATOMIC_SEQ_CST)))
 		if (wait_sleep_uninterruptible(now_mono() + 10 * 1000 * 1000) == 0)
 			wait_begin();

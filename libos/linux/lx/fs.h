@@ -113,6 +113,7 @@ u32 file_poll(struct file *f, struct poll_table *t);
 struct files; /* descriptor table */
 struct files *files_create(void);
 struct files *files_copy(struct files *old);
+int files_unshare(void); /* the current task has a table that no other has, or -ENOMEM */
 void files_get(struct files *fs);
 void files_put(struct files *fs);
 void files_close_on_exec(struct files *fs);

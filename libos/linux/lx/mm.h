@@ -9,6 +9,7 @@
 #include "lock.h"
 
 struct file;
+struct task;
 #define VMA_READ 1u
 #define VMA_WRITE 2u
 #define VMA_EXEC 4u
@@ -33,7 +34,8 @@ struct vma {
 	u32 height;
 };
 struct mm {
-	struct ref ref;
+	struct ref ref; /* of the struct: one for all users, one for each who looks at it */
+	u32 users; /* atomic: tasks whose program it is; the last takes the vmas along */
 	struct lock lock;
 	struct vma *root, *first;
 	u32 vma_count;
@@ -50,7 +52,9 @@ struct mm {
 };
 struct mm *mm_create(void);
 void mm_put(struct mm *mm);
-struct mm *mm_fork(struct mm *parent); /* bookkeeping only; the pages are the host's */
+static inline void mm_join(struct mm *mm) { __atomic_fetch_add(&mm->users, 1, __ATOMIC_RELAXED); }
+void mm_leave(struct mm *mm); /* a task goes */
+struct mm *mm_fork(struct mm *parent); /* bookkeeping only; the pages are the host's. parent->lock held, till they are copied too */
 /* As mmap(2) with Linux's prot and flags; file may be NULL. mm->lock not held. Returns the address or -errno. */
 s64 mm_map(struct mm *mm, u64 addr, u64 size, u32 prot, u32 flags, struct file *file, u64 offset);
 int mm_unmap(struct mm *mm, u64 addr, u64 size);
@@ -82,5 +86,12 @@ int vdso_refresh(struct mm *mm); /* current mm: write the new functions where th
 struct exec_strings { u32 argc, envc; u64 bytes; char *data; /* argc then envc zero-terminated strings */ };
 u64 exec_strings_limit(void); /* bytes of strings and pointers to them; more is -E2BIG */
 int exec_load(const char *path, struct exec_strings *strings, struct file *opened /* or NULL */);
+/* In an address space that others use too: exec_load checks all, keeps the
+ * program in current->process and returns this; then, when nothing of the call
+ * is left to free, exec_move() has a fresh picoprocess go on with it. */
+#define EXEC_MOVE 1
+int exec_move(void); /* -errno; does not return on success */
+void exec_abandon(struct task *t); /* what t was to run in a picoprocess that never came */
+void exec_arrive(u64 param) __attribute__((noreturn)); /* in the fresh picoprocess */
 
 #endif

@@ -36,11 +36,34 @@ struct task *process_any_task(struct process *p); /* leader or any other; refere
 struct user *user_get(u32 uid); /* NULL: out of memory */
 void user_put(struct user *u);
 
+struct sighand *sighand_copy(const struct sighand *from); /* NULL: all default; NULL back: out of memory */
+void sighand_put(struct sighand *s);
+int sighand_unshare(struct process *p); /* -ENOMEM */
+
+/* sys/clone.c, proc/fork.c */
+struct clone_request {
+	u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, tls, set_tid, set_tid_count, cgroup;
+};
+void task_inherit(struct task *t, const struct task *from, const struct clone_request *r); /* all but what is shared by flags */
+int task_share_files(struct task *t, const struct task *from, u64 flags);
+s64 process_clone(const struct clone_request *r); /* a new process: its pid */
+
+/* proc/lend.c: the host threads of this picoprocess */
+void host_threads_init(u32 first); /* in a new picoprocess, with one thread; first: of the instance */
+void host_thread_added(void);
+void host_thread_failed(void);
+bool host_first_picoprocess(void);
+void thread_adopt(struct task *t); /* this host thread runs t from now on */
+void thread_lend(struct task *child) __attribute__((noreturn)); /* to a vfork child, until it leaves */
+void instance_end(u32 status) __attribute__((noreturn)); /* with the first program's wait status */
+void thread_leave(struct task *lender, u32 status) __attribute__((noreturn)); /* the current task is done with its host thread */
+
 /* proc/exit.c */
 void process_end_others(struct process *p, u32 tif); /* sig_lock held */
 void process_zombie(struct process *p, u32 status);
 void process_release(struct process *p); /* a reported zombie leaves; tree_lock held */
 void exit_statistics(void);
+void processes_check_starting(void); /* the host says that a picoprocess could not be made */
 
 /* proc/signal.c */
 void signal_deliver(void); /* current has TIF_SIGPENDING */

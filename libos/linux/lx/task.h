@@ -54,6 +54,9 @@ struct task {
 	u32 host_alive; /* ThreadCreate's clear word */
 	struct pico_context *regs; /* the program's registers while in the kernel */
 	struct pico_context saved; /* what a new or a resumed host thread starts with */
+	struct task *lender; /* of a vfork child: whose host thread it runs on, see proc/lend.c; NULL */
+	void *exec; /* mm/exec.c: what it will run in another picoprocess */
+	u32 lent; /* atomic: its host thread runs a vfork child meanwhile */
 	void *saved_vector; /* vector state of a parked task */
 	u64 orig_rax; /* system call number, or -1 when not in a system call */
 	u64 fs_base, gs_base;
@@ -84,9 +87,12 @@ struct task {
 	u32 in_fault; /* its fault is being looked at: one met then is not looked at again */
 	u32 exiting; /* under sig_lock: takes no signals any more */
 	u64 cpu_time; /* of this thread, ns, as of the last sync */
+	u64 cpu_base; /* what its host thread had used before */
 	void (*kthread_fn)(void *); void *kthread_arg; /* kernel threads; their process is that with pid 1 */
 	struct list dead_node; /* freed when host_alive is 0 */
 };
+
+struct sighand { struct ref ref; struct lx_sigaction actions[65]; /* 1..64 */ };
 
 #define RLIM_COUNT 16
 struct process { /* a thread group */
@@ -101,7 +107,7 @@ struct process { /* a thread group */
 	struct creds creds;
 	/* signals */
 	struct lock sig_lock;
-	struct lx_sigaction actions[65]; /* 1..64 */
+	struct sighand *sighand; /* own, or shared by CLONE_SIGHAND */
 	struct sigpending shared_pending;
 	struct wait_queue signal_wait; /* signalfd, sigwaitinfo */
 	struct wait_queue child_wait; /* wait4 */
@@ -138,6 +144,8 @@ struct process { /* a thread group */
 	u64 cpu_time_dead; /* of threads, for getrusage */
 	u64 cpu_limit_next; /* RLIMIT_CPU: next SIGXCPU, seconds */
 	u64 minflt, inblock; /* counters of getrusage */
+	struct list starting_node; /* in kernel->starting */
+	pico_handle starting; /* of the picoprocess that will run it */
 };
 struct user { /* counts per real uid; under kernel->user_lock */
 	struct list node;
@@ -179,6 +187,8 @@ struct kernel {
 	u64 unknown_calls[512];
 	u8 random_key[32];
 	u32 init_done;
+	struct list starting; /* processes whose new picoprocess has not begun yet; under tree_lock */
+	u32 ended, end_status; /* the first program ended in another picoprocess than the first, which must end */
 };
 #define K ((struct kernel *)PICO_SEGMENT_BASE)
 

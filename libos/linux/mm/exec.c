@@ -21,16 +21,17 @@
 #define GAP_LEAST (128ull << 20)
 
 struct program {
-	struct exec_strings strings; /* ours when owned */
-	bool owned;
+	struct exec_strings strings; /* the caller's, or ours once it moves */
+	bool prepended; /* these are others, with a script's interpreter before them */
 	struct file *file; /* what is loaded in the end */
 	struct elf_image image, interpreter;
-	const char *path; /* as execve was told */
+	char *path; /* as execve was told */
 	struct mm *mm;
 	u8 random[64];
 	u64 random_used;
 	bool secure, set_id;
 	struct creds creds;
+	struct task *task; /* whose program it will be, in another picoprocess */
 };
 
 /* ---- strings ---- */
@@ -77,10 +78,10 @@ static int prepend(struct program *p, const char *interpreter, const char *argum
 			at += n;
 		}
 	memcpy(at, old.data + skip, old.bytes - skip);
-	if (p->owned)
+	if (p->prepended)
 		kfree(old.data);
 	p->strings = new;
-	p->owned = true;
+	p->prepended = true;
 	return 0;
 }
 
@@ -317,6 +318,7 @@ static void reset_task(struct program *p)
 	proc->dumpable = !p->secure;
 	proc->keep_caps = 0;
 	proc->has_execed = 1;
+	proc->membarrier = 0;
 	unlock(&proc->lock);
 	if (p->set_id)
 		t->pdeath_signal = 0;
@@ -342,32 +344,40 @@ static void set_registers(const struct program *p, u64 sp)
 	arch_reset_user_state();
 }
 
-/* From here there is no way back. The first program of all has nothing to lose
- * and gets its error. */
-static int commit(struct program *p)
+/* From here there is no way back: the old program is gone. */
+static int start_here(struct program *p)
 {
-	struct task *t = current;
-	struct mm *old = t->mm;
 	u64 sp;
-	bool first = !old || !old->first;
-	if (!first)
-		futex_task_exit(t);
-	host_unmap(PICO_GUEST_BASE, PICO_GUEST_END - PICO_GUEST_BASE);
-	t->mm = p->mm;
-	mm_put(old);
+
+	current->mm = p->mm;
 	lock(&p->mm->lock);
 	int r = load(p, &sp);
 	unlock(&p->mm->lock);
-	if (r < 0) {
-		if (first)
-			return r;
-		process_exit(SIGKILL);
-	}
+	if (r < 0)
+		return r;
 	reset_task(p);
 	set_names(p);
 	set_registers(p, sp);
 	p->mm = NULL; /* the task's now */
+	wake_up(&current->process->exit_wait, 0); /* who waits for the exec of its child */
 	return 0;
+}
+
+/* The first program of all has nothing to lose and gets its error. */
+static int commit(struct program *p)
+{
+	struct task *t = current;
+	struct mm *old = t->mm;
+	bool first = !old || !old->first;
+	if (!first)
+		futex_task_exit(t);
+	host_unmap(PICO_GUEST_BASE, PICO_GUEST_END - PICO_GUEST_BASE);
+	if (old)
+		mm_leave(old);
+	int r = start_here(p);
+	if (r < 0 && !first)
+		process_exit(SIGKILL);
+	return r;
 }
 
 static void drop(struct program *p)
@@ -376,11 +386,19 @@ static void drop(struct program *p)
 	elf_close(&p->interpreter);
 	if (p->file)
 		file_put(p->file);
-	if (p->owned)
-		kfree(p->strings.data);
+	kfree(p->strings.data);
+	kfree(p->path);
 	if (p->mm && p->mm != current->mm)
-		mm_put(p->mm);
+		mm_leave(p->mm);
 	kfree(p);
+}
+
+/* A new program shares descriptors and signal actions with nobody. */
+static int unshare(void)
+{
+	const int err = files_unshare();
+
+	return err ? err : sighand_unshare(current->process);
 }
 
 int exec_load(const char *path, struct exec_strings *strings, struct file *opened)
@@ -389,19 +407,90 @@ int exec_load(const char *path, struct exec_strings *strings, struct file *opene
 	int r = -ENOMEM;
 	if (!p)
 		return r;
-	p->path = path;
+	p->path = kstrdup(path);
 	p->strings = *strings;
 	p->file = opened ? file_get(opened) : file_open_exec(path);
 	if (IS_ERR(p->file)) {
 		r = (int)PTR_ERR(p->file);
 		p->file = NULL;
-	} else {
+	} else if (p->path) {
 		r = prepare(p);
 	}
 	if (!r)
 		r = process_kill_others();
+	if (!r && current->mm)
+		r = unshare();
+	if (!r && current->mm && __atomic_load_n(&current->mm->users, __ATOMIC_ACQUIRE) > 1) {
+		current->exec = p;
+		if (p->strings.data == strings->data)
+			strings->data = NULL;
+		return EXEC_MOVE;
+	}
 	if (!r)
 		r = commit(p);
+	if (p->strings.data == strings->data)
+		p->strings.data = NULL; /* still the caller's */
 	drop(p);
 	return r;
+}
+
+/* ---- in a fresh picoprocess ---- */
+
+int exec_move(void)
+{
+	struct task *t = current, *lender = t->lender;
+	struct program *p = t->exec;
+	struct mm *old = t->mm;
+	struct process *proc = t->process;
+	pico_handle h;
+
+	t->in_user = 0;
+	p->task = t;
+	futex_task_exit(t);
+	__atomic_fetch_add(&K->live_tasks, 1, __ATOMIC_SEQ_CST);
+	lock(&K->tree_lock);
+	h = Dk(ProcessCreate)((u64)p);
+	if (h > 0) {
+		proc->starting = h;
+		list_add_tail(&K->starting, &proc->starting_node);
+	}
+	unlock(&K->tree_lock);
+	if (h < 0) {
+		park_task_gone();
+		exec_abandon(t);
+		return h == -PICO_ENOMEM ? -ENOMEM : -EAGAIN;
+	}
+	thread_block()->libos = lender; /* the task is another picoprocess's now */
+	mm_leave(old);
+	thread_leave(lender, 0);
+}
+
+void exec_abandon(struct task *t)
+{
+	drop(t->exec);
+	t->exec = NULL;
+}
+
+void exec_arrive(u64 param)
+{
+	struct program *p = (struct program *)param;
+	struct process *proc = p->task->process;
+
+	host_threads_init(false);
+	p->task->lender = NULL;
+	p->task->cpu_base = 0;
+	p->task->exec = NULL;
+	thread_adopt(p->task);
+	lock(&K->tree_lock);
+	const pico_handle h = proc->starting;
+	proc->starting = 0;
+	list_del(&proc->starting_node);
+	unlock(&K->tree_lock);
+	interrupt_take();
+	const int r = start_here(p);
+	drop(p);
+	Dk(ObjectClose)(h);
+	if (r < 0)
+		process_exit(SIGKILL);
+	return_to_user();
 }

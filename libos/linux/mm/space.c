@@ -141,21 +141,30 @@ int host_protect(u64 start, u64 size, u32 vma_flags)
 struct mm *mm_create(void)
 {
 	struct mm *mm = kzalloc(sizeof(*mm));
-	if (mm)
+	if (mm) {
 		ref_init(&mm->ref);
+		mm->users = 1;
+	}
 	return mm;
 }
 
-/* The pages themselves go with the picoprocess, or were taken over by exec. */
 void mm_put(struct mm *mm)
 {
 	if (!mm || !ref_put(&mm->ref))
 		return;
-	for (struct vma *v = mm->first, *next; v; v = next) {
-		next = v->next;
-		vma_drop(v);
-	}
+	vma_remove_range(mm, 0, PICO_GUEST_END);
 	kfree(mm);
+}
+
+/* The pages themselves go with the picoprocess, or were taken over by exec. */
+void mm_leave(struct mm *mm)
+{
+	if (__atomic_sub_fetch(&mm->users, 1, __ATOMIC_ACQ_REL))
+		return;
+	lock(&mm->lock);
+	vma_remove_range(mm, 0, PICO_GUEST_END);
+	unlock(&mm->lock);
+	mm_put(mm);
 }
 
 static bool copy_vmas(struct mm *child, const struct mm *parent)
@@ -177,7 +186,6 @@ struct mm *mm_fork(struct mm *parent)
 	struct mm *mm = mm_create();
 	if (!mm)
 		return NULL;
-	lock(&parent->lock);
 	bool ok = copy_vmas(mm, parent);
 	mm->brk_start = parent->brk_start;
 	mm->brk = parent->brk;
@@ -193,7 +201,8 @@ struct mm *mm_fork(struct mm *parent)
 	mm->auxv_count = parent->auxv_count;
 	mm->start_code = parent->start_code;
 	mm->end_code = parent->end_code;
-	unlock(&parent->lock);
+	mm->brk_mapped_end = parent->brk_mapped_end;
+	mm->hiwater_rss = parent->hiwater_rss;
 	if (!ok) {
 		mm_put(mm);
 		return NULL;

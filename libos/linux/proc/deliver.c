@@ -57,7 +57,7 @@ static void force_segv(struct task *t, int failed)
 {
 	if (failed == SIGSEGV) {
 		lock(&t->process->sig_lock);
-		t->process->actions[SIGSEGV].handler = HANDLER_DFL;
+		t->process->sighand->actions[SIGSEGV].handler = HANDLER_DFL;
 		unlock(&t->process->sig_lock);
 	}
 	signal_force(SIGSEGV, NULL);
@@ -95,9 +95,9 @@ static bool deliver_one(struct task *t)
 		unlock(&p->sig_lock);
 		return true;
 	}
-	const struct lx_sigaction sa = p->actions[signo];
+	const struct lx_sigaction sa = p->sighand->actions[signo];
 	if (sa.handler > HANDLER_IGN && (sa.flags & SA_RESETHAND))
-		p->actions[signo].handler = HANDLER_DFL;
+		p->sighand->actions[signo].handler = HANDLER_DFL;
 	unlock(&p->sig_lock);
 
 	if (sa.handler == HANDLER_IGN)

@@ -21,23 +21,6 @@ void exit_statistics(void)
 			printk("stat:%s:+%lu", syscall_names[nr] ? syscall_names[nr] : "unknown", (unsigned long)K->unknown_calls[nr]);
 }
 
-static void __attribute__((noreturn)) picoprocess_end(u32 status)
-{
-	const u32 signo = status & 0x7f;
-
-	for (;;)
-		Dk(ProcessExit)(signo ? (s32)PICO_EXIT_SIGNAL(signo) : (s32)((status >> 8) & 0xff));
-}
-
-static void __attribute__((noreturn)) thread_end(struct task *t)
-{
-	thread_block()->libos = NULL;
-	park_task_gone();
-	task_put(t);
-	for (;;)
-		Dk(ThreadExit)();
-}
-
 /* ---- the family ---- */
 
 /* tree_lock held. Is the group cut off from anyone who could continue it? */
@@ -149,7 +132,7 @@ void process_zombie(struct process *p, u32 status)
 	p->state = PROCESS_ZOMBIE;
 	wake_up(&p->exit_wait, 0);
 	struct process *parent = p->parent;
-	const struct lx_sigaction *sa = parent ? &parent->actions[SIGCHLD] : NULL;
+	const struct lx_sigaction *sa = parent ? &parent->sighand->actions[SIGCHLD] : NULL;
 	const bool unwanted = !parent || parent == K->root ||
 		(p->exit_signal == SIGCHLD && (sa->handler == 1 || (sa->flags & SA_NOCLDWAIT)));
 	if (p != K->init) {
@@ -175,7 +158,7 @@ static void leave_shared(struct task *t)
 
 	if (mm) {
 		t->mm = NULL;
-		mm_put(mm);
+		mm_leave(mm);
 	}
 	if (files) {
 		files_put(files); /* the last closes: current->files is needed till then */
@@ -246,36 +229,80 @@ static bool leave_process(struct task *t)
 
 void task_exit(u32 wait_status)
 {
-	struct task *t = current;
+	struct task *t = current, *lender = t->lender;
 	struct process *p = t->process;
 
 	t->in_user = 0;
 	t->exit_code = wait_status;
 	stop_taking_signals(t);
 	futex_task_exit(t);
-	t->cpu_time = cpu_time_thread();
+	t->cpu_time = cpu_time_thread() - t->cpu_base;
 	leave_shared(t);
 	/* The leader's number stays taken until the process is reaped, or is the
 	 * number of the task that execs. */
 	const bool leader = t == p->leader;
 	const u32 tid = t->tid;
-	if (!leave_process(t)) {
-		if (!leader)
-			task_forget_tid(tid);
-		thread_end(t);
-	}
-	timers_exit(p);
+	const bool last = leave_process(t);
 	const u32 status = p->group_exit_code;
+	if (last)
+		timers_exit(p);
 	if (!leader)
 		task_forget_tid(tid);
+	if (last) {
+		if (p->pid == p->sid)
+			tty_session_ended(p->sid);
+		if (p == K->init)
+			exit_statistics();
+		process_zombie(p, status);
+	}
+	if (last && p == K->init) /* whose end is the instance's */
+		instance_end(status);
+	thread_block()->libos = lender;
+	task_put(t); /* the thread's own reference */
+	thread_leave(lender, status);
+}
+
+/* The picoprocess that was to run p's new program will never begin: its only
+ * task ends here, by whoever heard of it. */
+static void start_lost(struct process *p)
+{
+	struct task *t = p->leader;
+
+	stop_taking_signals(t);
+	exec_abandon(t);
+	t->exit_code = SIGKILL;
+	t->mm = NULL; /* given up when it moved */
+	leave_shared(t);
+	leave_process(t);
+	timers_exit(p);
 	if (p->pid == p->sid)
 		tty_session_ended(p->sid);
-	if (p == K->init)
-		exit_statistics();
-	process_zombie(p, status);
-	if (p != K->init) /* whose end is the instance's */
-		park_task_gone();
-	picoprocess_end(status);
+	process_zombie(p, SIGKILL);
+	park_task_gone();
+	task_put(t);
+}
+
+void processes_check_starting(void)
+{
+	struct process *lost;
+
+	do {
+		lost = NULL;
+		lock(&K->tree_lock);
+		list_for_each(pos, &K->starting) {
+			struct process *p = list_entry(pos, struct process, starting_node);
+			if (Dk(ProcessGetExitCode)(p->starting) < 0)
+				continue;
+			lost = p;
+			list_del(&p->starting_node);
+			Dk(ObjectClose)(p->starting);
+			p->starting = 0;
+			break;
+		}
+		unlock(&K->tree_lock);
+		if (lost)
+			start_lost(lost);
+	} while (lost);
 }
 
 void process_exit(u32 wait_status)

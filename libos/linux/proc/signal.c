@@ -231,7 +231,7 @@ int user_sigset(uaddr set, u64 size, u64 *mask)
 static bool ignored(struct process *p, struct task *t, int signo)
 {
 	const u64 blocked = t ? t->sigmask | (t->sigwait_open ? t->real_sigmask : 0) : 0;
-	const u64 handler = p->actions[signo].handler;
+	const u64 handler = p->sighand->actions[signo].handler;
 
 	if (blocked & SET(signo))
 		return false;
@@ -291,7 +291,7 @@ void process_end_others(struct process *p, u32 tif)
 
 static bool fatal(struct process *p, int signo)
 {
-	return signo == SIGKILL || (p->actions[signo].handler == HANDLER_DFL && !(SET(signo) & (STOP_SET | IGNORE_SET | CORE_SET)));
+	return signo == SIGKILL || (p->sighand->actions[signo].handler == HANDLER_DFL && !(SET(signo) & (STOP_SET | IGNORE_SET | CORE_SET)));
 }
 
 static struct task *choose(struct process *p, int signo)
@@ -445,7 +445,7 @@ void signal_force(int signo, const struct lx_siginfo *info)
 {
 	struct task *t = current;
 	struct process *p = t->process;
-	struct lx_sigaction *sa = &p->actions[signo];
+	struct lx_sigaction *sa = &p->sighand->actions[signo];
 	struct task *whom = NULL; /* it is us */
 
 	lock(&p->sig_lock);
@@ -472,7 +472,7 @@ int signal_may_send(struct process *p, int signo)
 
 void signal_drop_ignored(struct process *p, int signo)
 {
-	const u64 handler = p->actions[signo].handler;
+	const u64 handler = p->sighand->actions[signo].handler;
 
 	if (handler == HANDLER_IGN || (handler == HANDLER_DFL && (IGNORE_SET & SET(signo))))
 		drop_everywhere(p, SET(signo));
@@ -482,7 +482,7 @@ void signal_exec(struct process *p)
 {
 	lock(&p->sig_lock);
 	for (int n = 1; n <= 64; n++)
-		p->actions[n] = (struct lx_sigaction){ .handler = p->actions[n].handler == HANDLER_IGN ? HANDLER_IGN : HANDLER_DFL };
+		p->sighand->actions[n] = (struct lx_sigaction){ .handler = p->sighand->actions[n].handler == HANDLER_IGN ? HANDLER_IGN : HANDLER_DFL };
 	unlock(&p->sig_lock);
 	current->altstack = (struct lx_sigaltstack){ .flags = SS_DISABLE };
 }
@@ -500,7 +500,7 @@ void signal_notify_parent(struct process *p, int code, u32 status)
 	info.child.uid = p->creds.uid;
 	info.child.status = (s32)status;
 	info.child.utime = (s64)(p->cpu_time_dead / 10000000);
-	const struct lx_sigaction *sa = &parent->actions[SIGCHLD];
+	const struct lx_sigaction *sa = &parent->sighand->actions[SIGCHLD];
 	const bool about_stop = code == CLD_STOPPED || code == CLD_CONTINUED;
 	if (sa->handler != HANDLER_IGN && !(about_stop && (sa->flags & SA_NOCLDSTOP)))
 		signal_send_process(parent, SIGCHLD, &info);

@@ -158,6 +158,7 @@ struct process *process_alloc(void)
 	ref_init(&p->ref);
 	list_init(&p->children);
 	list_init(&p->sibling);
+	list_init(&p->starting_node);
 	list_init(&p->all_node);
 	list_init(&p->tasks);
 	sigpending_init(&p->shared_pending);
@@ -176,6 +177,7 @@ void process_put(struct process *p)
 	if (!p || !ref_put(&p->ref))
 		return;
 	signal_flush_process(p);
+	sighand_put(p->sighand);
 	user_put(p->user);
 	kfree(p->exe_path);
 	kfree(p);
@@ -210,6 +212,42 @@ struct task *process_any_task(struct process *p)
 		ref_get(&found->ref);
 	unlock(&p->sig_lock);
 	return found;
+}
+
+/* ---- signal actions ---- */
+
+struct sighand *sighand_copy(const struct sighand *from)
+{
+	struct sighand *s = kzalloc(sizeof(*s));
+
+	if (!s)
+		return NULL;
+	if (from)
+		memcpy(s->actions, from->actions, sizeof(s->actions));
+	ref_init(&s->ref);
+	return s;
+}
+
+void sighand_put(struct sighand *s)
+{
+	if (s && ref_put(&s->ref))
+		kfree(s);
+}
+
+int sighand_unshare(struct process *p)
+{
+	struct sighand *old = p->sighand;
+
+	if (__atomic_load_n(&old->ref.count, __ATOMIC_ACQUIRE) == 1)
+		return 0;
+	struct sighand *own = sighand_copy(old);
+	if (!own)
+		return -ENOMEM;
+	lock(&p->sig_lock);
+	p->sighand = own;
+	unlock(&p->sig_lock);
+	sighand_put(old);
+	return 0;
 }
 
 struct user *user_get(u32 uid)
@@ -258,12 +296,16 @@ u64 rlimit_get(unsigned resource)
 int task_start(struct task *t)
 {
 	t->host_alive = 1;
+	if (!t->kthread_fn)
+		host_thread_added();
 	__atomic_fetch_add(&K->live_tasks, 1, __ATOMIC_SEQ_CST);
 	ref_get(&t->ref); /* the thread's own */
 	s64 h = Dk(ThreadCreate)(t, &t->host_alive);
 	if (h >= 0)
 		return 0;
 	t->host_alive = 0;
+	if (!t->kthread_fn)
+		host_thread_failed();
 	park_task_gone();
 	task_put(t);
 	return -EAGAIN;
@@ -275,10 +317,7 @@ void thread_main(void *param)
 	struct task *t = param;
 	struct pico_thread_block *tb = thread_block();
 
-	tb->libos = t;
-	t->host_thread = tb->thread;
-	t->slot = tb->slot;
-	t->regs = &tb->context;
+	thread_adopt(t);
 	interrupt_take(); /* a park may have been asked for before anybody could interrupt us */
 	if (t->kthread_fn) {
 		t->kthread_fn(t->kthread_arg);

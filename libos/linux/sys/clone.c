@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * clone, clone3, fork, vfork: what a new task shares with its maker. Threads of
- * a process are made here; a new address space is not this file's yet, and asks
- * for one are refused.
+ * a process are made here, processes in proc/fork.c.
  */
 #include "../lx/arch.h"
 #include "../lx/fs.h"
@@ -18,10 +17,6 @@
 
 #define CLONE_NAMESPACES (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)
 #define CLONE3_KNOWN (0xffffffffull | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP)
-
-struct clone_request {
-	u64 flags, pidfd, child_tid, parent_tid, exit_signal, stack, tls, set_tid, set_tid_count, cgroup;
-};
 
 /* The combinations Linux refuses, in its order. */
 static int check_flags(const struct clone_request *r)
@@ -57,7 +52,7 @@ static bool too_many(struct process *p)
 	       !capable(CAP_SYS_ADMIN);
 }
 
-static void inherit(struct task *t, const struct task *from, const struct clone_request *r)
+void task_inherit(struct task *t, const struct task *from, const struct clone_request *r)
 {
 	t->saved = *from->regs;
 	t->saved.rax = 0;
@@ -72,11 +67,9 @@ static void inherit(struct task *t, const struct task *from, const struct clone_
 	t->rt_priority = from->rt_priority;
 	memcpy(t->affinity, from->affinity, sizeof(t->affinity));
 	t->timer_slack = from->timer_slack;
-	t->mm = from->mm;
-	ref_get(&t->mm->ref);
 }
 
-static int share_files(struct task *t, const struct task *from, u64 flags)
+int task_share_files(struct task *t, const struct task *from, u64 flags)
 {
 	if (flags & CLONE_FILES) {
 		files_get(from->files);
@@ -100,7 +93,7 @@ static void undo(struct task *t)
 	if (t->fs)
 		fs_context_put(t->fs);
 	if (t->mm)
-		mm_put(t->mm);
+		mm_leave(t->mm);
 	task_put(t);
 }
 
@@ -128,8 +121,10 @@ static s64 make_thread(const struct clone_request *r)
 		return -ENOMEM;
 	t->process = p;
 	ref_get(&p->ref);
-	inherit(t, from, r);
-	if ((err = share_files(t, from, r->flags)))
+	task_inherit(t, from, r);
+	t->mm = from->mm;
+	mm_join(t->mm);
+	if ((err = task_share_files(t, from, r->flags)))
 		goto out;
 	if (r->flags & CLONE_CHILD_SETTID)
 		t->set_child_tid = r->child_tid;
@@ -168,11 +163,7 @@ static s64 do_clone(const struct clone_request *r)
 
 	if (err)
 		return err;
-	if (!(r->flags & CLONE_THREAD)) {
-		K->unknown_calls[57]++; /* fork */
-		return -ENOSYS;
-	}
-	return make_thread(r);
+	return r->flags & CLONE_THREAD ? make_thread(r) : process_clone(r);
 }
 
 SYSCALL(clone)

@@ -148,7 +148,7 @@ SYSCALL(execve)
 		return PTR_ERR(path);
 	s64 r = exec_path(path, a[1], a[2]);
 	kfree(path);
-	return r;
+	return r == EXEC_MOVE ? exec_move() : r;
 }
 
 /* An open file: it may have no name any more. A script in it could not be
@@ -223,5 +223,5 @@ SYSCALL(execveat)
 	else
 		r = exec_at(dirfd, path, flags & AT_SYMLINK_NOFOLLOW, a[2], a[3]);
 	kfree(path);
-	return r;
+	return r == EXEC_MOVE ? exec_move() : r;
 }

@@ -68,7 +68,7 @@ void futex_task_exit(struct task *t)
 	futex_pi_owner_gone(t);
 	robust_exit(t);
 	t->robust_list = 0;
-	if (t->clear_child_tid && t->mm->ref.count > 1) {
+	if (t->clear_child_tid && __atomic_load_n(&t->mm->users, __ATOMIC_RELAXED) > 1) {
 		put_user(zero, t->clear_child_tid);
 		futex_wake(t->clear_child_tid, true, 1, FUTEX_BITSET_MATCH_ANY);
 		futex_wake(t->clear_child_tid, false, 1, FUTEX_BITSET_MATCH_ANY);

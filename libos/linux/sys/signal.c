@@ -30,11 +30,11 @@ SYSCALL(rt_sigaction)
 	if (signo < 1 || signo > 64 || (a[1] && (signo == SIGKILL || signo == SIGSTOP)))
 		return -EINVAL;
 	lock(&p->sig_lock);
-	old = p->actions[signo];
+	old = p->sighand->actions[signo];
 	if (a[1]) {
 		new.flags &= SA_KNOWN & ~SA_EXPOSE_TAGBITS_; /* how a program finds out what we know */
 		new.mask &= ~UNBLOCKABLE;
-		p->actions[signo] = new;
+		p->sighand->actions[signo] = new;
 		signal_drop_ignored(p, (int)signo);
 	}
 	unlock(&p->sig_lock);
