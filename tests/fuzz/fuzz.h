@@ -51,7 +51,8 @@ bool kernel_continued(uint64_t id);
 void kernel_refuse(bool some); /* let some grants fail */
 void kernel_guest_uses(struct source *s); /* reads or writes a granted descriptor */
 void kernel_guest_closes(int number);
-void kernel_ran(uint64_t token); /* a request that must run once has run */
+uint64_t kernel_token(void); /* of a new request that must run once */
+void kernel_ran(uint64_t token); /* it has run; 0: of one that may run often */
 bool kid_make(struct kid *kid, const char *name); /* a child of this name */
 void kid_end(struct kid *kid, int *status); /* kills it; not reaped yet */
 void kid_reap(struct kid *kid);

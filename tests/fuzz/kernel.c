@@ -40,6 +40,7 @@ char *__real_strdup(const char *text);
 static struct notification { atomic_uint answered; atomic_int continued; atomic_bool excused; int64_t value; } notes[KERNEL_IDS];
 static _Atomic uint64_t last_id;
 static atomic_uint runs[KERNEL_IDS];
+static _Atomic uint64_t last_token;
 static atomic_bool refusing;
 static int table[NUMBERS]; /* the guest's: descriptor + 1 */
 static pthread_mutex_t table_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -52,9 +53,10 @@ void kernel_begin(void)
 		atomic_store(&notes[i].answered, 0);
 		atomic_store(&notes[i].continued, 0);
 		atomic_store(&notes[i].excused, false);
-		atomic_store(&runs[i], 0);
 	}
 	atomic_store(&last_id, 0);
+	for (uint64_t i = atomic_exchange(&last_token, 0); i; i--)
+		atomic_store(&runs[i], 0);
 }
 
 void kernel_end(void)
@@ -225,9 +227,20 @@ void kernel_guest_uses(struct source *s)
 	close(fd);
 }
 
+uint64_t kernel_token(void)
+{
+	uint64_t token = atomic_fetch_add(&last_token, 1) + 1;
+
+	if (token >= KERNEL_IDS)
+		fault("a life of too many tokens");
+	return token;
+}
+
 void kernel_ran(uint64_t token)
 {
-	if (token && token < KERNEL_IDS && atomic_fetch_add(&runs[token], 1))
+	if (token > atomic_load(&last_token))
+		fault("request %llu of this life was never made", (unsigned long long)token);
+	if (token && atomic_fetch_add(&runs[token], 1))
 		fault("request %llu of this life ran twice", (unsigned long long)token);
 }
 
