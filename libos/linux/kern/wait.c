@@ -4,6 +4,7 @@
  * streams of the host, on its own event); queues only say whom to wake.
  */
 #include "../lx/wait.h"
+#include "../lx/arch.h"
 #include "../lx/mem.h"
 #include "../lx/proc.h"
 #include "../lx/task.h"
@@ -58,13 +59,49 @@ void wait_remove(struct wait_entry *w)
 	w->queue = NULL;
 }
 
+static void ring(const u32 *word, pico_handle event, u32 old)
+{
+	if (old == WAIT_ADDRESS)
+		Dk(AddressWake)((u32 *)word, 1);
+	else if (old == WAIT_EVENT)
+		Dk(EventSet)(event);
+}
+
+/* Wakes are rung when the queue is unlocked: the woken task may run at once, on
+ * this very CPU, and wants the lock. A bell that nobody listens to any more is
+ * harmless, so nothing needs to keep the task alive. */
+#define BELLS 16
+struct bells { u32 count; struct { const u32 *word; pico_handle event; u32 old; } bell[BELLS]; };
+
+static void mark_woken(struct bells *b, struct task *t)
+{
+	u32 node;
+
+	t->waker_cpu = arch_current_cpu(&node);
+	const pico_handle event = t->own_event;
+	const u32 old = __atomic_exchange_n(&t->wait_word, WAIT_WOKEN, __ATOMIC_SEQ_CST);
+
+	if (old != WAIT_ADDRESS && old != WAIT_EVENT)
+		return;
+	if (b->count == BELLS) {
+		ring(&t->wait_word, event, old);
+		return;
+	}
+	b->bell[b->count].word = &t->wait_word;
+	b->bell[b->count].event = event;
+	b->bell[b->count++].old = old;
+}
+
 void wake_up_count(struct wait_queue *q, u32 events, int exclusive_count)
 {
+	struct bells bells;
+
 	/* Nobody waits: the usual case. A waiter looks at its condition after
 	 * it has entered the queue, so the barrier makes this safe. */
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (list_empty(&q->entries))
 		return;
+	bells.count = 0;
 	lock(&q->lock);
 	list_for_each_safe(pos, next, &q->entries) {
 		struct wait_entry *w = list_entry(pos, struct wait_entry, node);
@@ -75,9 +112,11 @@ void wake_up_count(struct wait_queue *q, u32 events, int exclusive_count)
 		if (w->fn)
 			w->fn(w, events);
 		else
-			task_wake(w->task);
+			mark_woken(&bells, w->task);
 	}
 	unlock(&q->lock);
+	for (u32 i = 0; i < bells.count; i++)
+		ring(bells.bell[i].word, bells.bell[i].event, bells.bell[i].old);
 }
 
 void wake_up(struct wait_queue *q, u32 events)
@@ -85,17 +124,13 @@ void wake_up(struct wait_queue *q, u32 events)
 	wake_up_count(q, events, 0x7fffffff);
 }
 
-static void ring(struct task *t, u32 old)
-{
-	if (old == WAIT_ADDRESS)
-		Dk(AddressWake)(&t->wait_word, 1);
-	else if (old == WAIT_EVENT)
-		Dk(EventSet)(t->own_event);
-}
-
 void task_wake(struct task *t)
 {
-	ring(t, __atomic_exchange_n(&t->wait_word, WAIT_WOKEN, __ATOMIC_SEQ_CST));
+	const pico_handle event = t->own_event;
+	u32 node;
+
+	t->waker_cpu = arch_current_cpu(&node);
+	ring(&t->wait_word, event, __atomic_exchange_n(&t->wait_word, WAIT_WOKEN, __ATOMIC_SEQ_CST));
 }
 
 void task_kick_raw(struct task *t)
@@ -105,7 +140,7 @@ void task_kick_raw(struct task *t)
 	u32 old = __atomic_load_n(&t->wait_word, __ATOMIC_SEQ_CST);
 	while (old != WAIT_WOKEN && old != WAIT_KICKED)
 		if (__atomic_compare_exchange_n(&t->wait_word, &old, WAIT_KICKED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-			ring(t, old);
+			ring(&t->wait_word, t->own_event, old);
 			break;
 		}
 	if (__atomic_load_n(&t->in_user, __ATOMIC_SEQ_CST) && t->host_thread > 0)
@@ -152,10 +187,36 @@ static s64 sleep_event(struct task *t, u64 deadline, const pico_handle *events, 
 	return r;
 }
 
+/* ---- sleeping ---- */
+
+/* Two that answer each other from different CPUs pay two idle CPUs' wake-ups a
+ * round when both sleep. So a task whose last waits were short looks for a
+ * while before it sleeps; it stops doing so when that was in vain. */
+#define SPIN_CYCLES 24000 /* some 10 us */
+#define SHORT_CYCLES 400000 /* a sleep that spinning might have saved */
+
+static void spin(const struct task *t, u32 unwind)
+{
+	const u64 begin = arch_cycles();
+
+	while (__atomic_load_n(&t->wait_word, __ATOMIC_RELAXED) == WAIT_ARMED &&
+	       !(__atomic_load_n(&t->flags, __ATOMIC_RELAXED) & (unwind | TIF_SYNC | TIF_INTERRUPT)) &&
+	       arch_cycles() - begin < SPIN_CYCLES)
+		__builtin_ia32_pause();
+}
+
+static void learn(struct task *t, u64 began)
+{
+	u32 node;
+
+	t->spins = K->cpu_count > 1 && arch_cycles() - began < SHORT_CYCLES && t->waker_cpu != arch_current_cpu(&node);
+}
+
 static int sleep_core(u64 deadline, u32 unwind, const pico_handle *events, u32 count)
 {
 	struct task *t = current;
 	const u32 how = count ? WAIT_EVENT : WAIT_ADDRESS;
+	const u64 began = arch_cycles();
 
 	if (count && !t->own_event) {
 		t->own_event = Dk(SynchronizationEventCreate)(0);
@@ -166,13 +227,20 @@ static int sleep_core(u64 deadline, u32 unwind, const pico_handle *events, u32 c
 	}
 	for (;;) {
 		u32 word = __atomic_load_n(&t->wait_word, __ATOMIC_SEQ_CST);
-		if (word == WAIT_WOKEN)
+		if (word == WAIT_WOKEN) {
+			learn(t, began);
 			return 0;
+		}
 		sleeper_work(t);
 		if (__atomic_load_n(&t->flags, __ATOMIC_SEQ_CST) & unwind)
 			return -ERESTARTSYS;
 		if (word == WAIT_KICKED) { /* for something that is done now */
 			__atomic_compare_exchange_n(&t->wait_word, &word, WAIT_ARMED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+			continue;
+		}
+		if (t->spins) {
+			t->spins = 0;
+			spin(t, unwind);
 			continue;
 		}
 		if (word == WAIT_ARMED && !__atomic_compare_exchange_n(&t->wait_word, &word, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))

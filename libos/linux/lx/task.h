@@ -48,6 +48,8 @@ struct task {
 	struct files *files;
 	struct fs_context *fs; /* root, cwd, umask */
 	u32 wait_word; /* WAIT_ of kern/wait.c: how this task sleeps, or what woke it */
+	u32 waker_cpu; /* where who woke it last ran */
+	u32 spins; /* wait a little awake before sleeping: recent waits were short, and their ends came from another CPU */
 	pico_handle own_event; /* for waits mixed with host streams; made on first use */
 	pico_handle host_thread;
 	u32 slot; /* of the host thread */
