@@ -49,7 +49,7 @@ static char state_of(const struct task *t)
 		return 'Z';
 	if (t->process->state == PROCESS_STOPPED)
 		return 'T';
-	return t == current || t->in_user ? 'R' : 'S';
+	return t->lent || task_sleeps(t) ? 'S' : 'R';
 }
 
 static u64 cpu_of(const struct task *t, bool whole)

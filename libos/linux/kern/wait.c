@@ -153,6 +153,13 @@ void task_kick(struct task *t, u32 tif)
 	task_kick_raw(t);
 }
 
+bool task_sleeps(const struct task *t)
+{
+	const u32 word = __atomic_load_n(&t->wait_word, __ATOMIC_SEQ_CST);
+
+	return word == WAIT_ADDRESS || word == WAIT_EVENT;
+}
+
 void wait_begin(void)
 {
 	__atomic_store_n(&current->wait_word, WAIT_ARMED, __ATOMIC_SEQ_CST);

@@ -52,5 +52,6 @@ int wait_sleep_streams(u64 deadline, const pico_handle *events, u32 count);
 void wake_up(struct wait_queue *q, u32 events); /* all */
 void wake_up_count(struct wait_queue *q, u32 events, int exclusive_count);
 void task_wake(struct task *t);
+bool task_sleeps(const struct task *t); /* now, in one of the waits above */
 
 #endif
