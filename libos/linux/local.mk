@@ -66,8 +66,16 @@ libos_linux_SOURCES += \
 	libos/linux/ipc/ipc.h \
 	libos/linux/ipc/memfd.c \
 	libos/linux/ipc/pipe.c \
+	libos/linux/ipc/mqueue.c \
+	libos/linux/ipc/mqueue.h \
+	libos/linux/ipc/mqueue_io.c \
 	libos/linux/ipc/signalfd.c \
 	libos/linux/ipc/socket.h \
+	libos/linux/ipc/sysv.c \
+	libos/linux/ipc/sysv.h \
+	libos/linux/ipc/sysv_msg.c \
+	libos/linux/ipc/sysv_sem.c \
+	libos/linux/ipc/sysv_shm.c \
 	libos/linux/ipc/timerfd.c \
 	libos/linux/ipc/unix.c \
 	libos/linux/ipc/unix_file.c \
@@ -81,6 +89,7 @@ libos_linux_SOURCES += \
 	libos/linux/fs/proc.c \
 	libos/linux/fs/proc.h \
 	libos/linux/fs/proc_cpu.c \
+	libos/linux/fs/proc_ipc.c \
 	libos/linux/fs/proc_mm.c \
 	libos/linux/fs/proc_net.c \
 	libos/linux/fs/proc_sys.c \

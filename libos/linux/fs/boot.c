@@ -14,7 +14,7 @@ static const struct pico_boot_record *next_record(const struct pico_boot_record 
 #define for_each_record(r, boot) \
 	for (const struct pico_boot_record *r = (boot); r && r->tag != PICO_BOOT_END; r = next_record(r))
 
-enum { KIND_HOST, KIND_PROC, KIND_DEV, KIND_SYS, KIND_TMPFS };
+enum { KIND_HOST, KIND_PROC, KIND_DEV, KIND_SYS, KIND_TMPFS, KIND_MQUEUE };
 struct planned {
 	const char *path;
 	u8 kind;
@@ -130,12 +130,13 @@ static void mount_planned(const struct planned *p)
 		path_put(&at);
 		return;
 	}
-	struct inode *root = root_of(p, &type, &flags, &err);
-	if (!root) boot_error(1, "cannot mount %s: error %d", p->path, -err);
-	if (!S_ISDIR(root->mode)) mode = S_IFREG | 0644;
+	struct inode *root = p->kind == KIND_MQUEUE ? NULL : root_of(p, &type, &flags, &err);
+	if (!root && p->kind != KIND_MQUEUE) boot_error(1, "cannot mount %s: error %d", p->path, -err);
+	if (root && !S_ISDIR(root->mode)) mode = S_IFREG | 0644;
 	err = boot_lookup(p->path, mode, p->kind == KIND_HOST, &at);
 	if (!err) {
-		err = mount_tree(type, p->kind == KIND_HOST ? p->path : type, root, flags, NULL, &at);
+		err = root ? mount_tree(type, p->kind == KIND_HOST ? p->path : type, root, flags, NULL, &at) :
+			mqueue_mount("mqueue", MNT_NOSUID | MNT_NODEV | MNT_NOEXEC, &at);
 		path_put(&at);
 	}
 	if (err) boot_error(1, "cannot mount %s: error %d", p->path, -err);
@@ -165,6 +166,7 @@ static const struct planned standard[] = {
 	{ "/tmp", KIND_TMPFS, 0, 01777, NULL },
 	{ "/proc", KIND_PROC, 0, 0, NULL },
 	{ "/dev/shm", KIND_TMPFS, 0, 01777, NULL },
+	{ "/dev/mqueue", KIND_MQUEUE, 0, 0, NULL },
 	{ "/var/tmp", KIND_TMPFS, 1, 01777, NULL },
 };
 
@@ -215,7 +217,7 @@ void vfs_init(const void *boot)
 	list_init(&v->host_idle);
 	v->next_dev = 0x7fff; /* above what a host has, whose files show their own */
 	v->next_mount_id = 20;
-	if (dentry_init() || tmpfs_init()) boot_error(1, "no memory for the file system");
+	if (dentry_init() || tmpfs_init() || mqueue_init()) boot_error(1, "no memory for the file system");
 	for_each_record(r, boot) {
 		const struct pico_boot_mount *m = (const void *)(r + 1);
 		if (r->tag == PICO_BOOT_MOUNT && !strcmp(m->guest, "/")) root = m;

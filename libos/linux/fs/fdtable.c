@@ -209,6 +209,16 @@ int fd_install(struct file *f, u32 o_cloexec, int lowest)
 	return (int)n;
 }
 
+int fd_check_free(void)
+{
+	struct files *fs = current->files;
+
+	lock(&fs->lock);
+	const u32 n = find_free(fs, 0);
+	unlock(&fs->lock);
+	return n < rlimit_get(RLIMIT_NOFILE) ? 0 : -EMFILE;
+}
+
 int fd_install_at(struct file *f, u32 o_cloexec, int fd)
 {
 	struct files *fs = current->files;

@@ -164,6 +164,7 @@ int getname_empty(char buf[PATH_MAX], uaddr name);
 /* ---- names.c: operations on names; kernel strings ---- */
 int vfs_mkdir(int dirfd, const char *name, u32 mode);
 int vfs_unlink(int dirfd, const char *name, bool directory);
+int vfs_unlink_entry(struct path *dir, const char *name); /* no directory, in dir itself */
 int vfs_rename(int olddir, const char *oldname, int newdir, const char *newname, u32 flags);
 int vfs_link(int olddir, const char *oldname, int newdir, const char *newname, u32 at_flags);
 int vfs_symlink(const char *target, int dirfd, const char *name);

@@ -248,10 +248,42 @@ static int remove_entry(struct inode *dir, struct dentry *d)
 	return err;
 }
 
+/* lk.path is the directory, lk.last the name. */
+static int unlink_last(struct lookup *lk, bool directory, u32 flags)
+{
+	int err = mount_want_write(lk->path.mnt);
+	struct dentry *d;
+
+	if (err) return err;
+	struct inode *dir = lk->path.dentry->inode;
+	lock(&dir->lock);
+	d = lookup_one(&lk->path, lk->last, lk->last_size, true, flags & LOOKUP_REVAL);
+	if (IS_ERR(d)) {
+		unlock(&dir->lock);
+		return (int)PTR_ERR(d);
+	}
+	if (!d->inode) err = -ENOENT;
+	else if (!directory && lk->last_slash) err = S_ISDIR(d->inode->mode) ? -EISDIR : -ENOTDIR;
+	else err = may_delete(dir, d, directory);
+	if (!err) err = remove_entry(dir, d);
+	unlock(&dir->lock);
+	if (!err && vfs()->watched) {
+		notify_name(dir, d->name, d->inode, IN_DELETE, 0);
+	}
+	dentry_put(d);
+	return err;
+}
+
+int vfs_unlink_entry(struct path *dir, const char *name)
+{
+	struct lookup lk = { .path = *dir, .last = name, .last_size = strlen(name) };
+
+	return unlink_last(&lk, false, 0);
+}
+
 static int do_unlink(int dirfd, const char *name, bool directory, u32 flags)
 {
 	struct lookup lk;
-	struct dentry *d;
 	int err = lookup_begin(&lk, dirfd, name, LOOKUP_PARENT | flags);
 
 	if (err) return err;
@@ -260,24 +292,7 @@ static int do_unlink(int dirfd, const char *name, bool directory, u32 flags)
 		err = !directory ? -EISDIR : lk.last_type == LAST_DOT ? -EINVAL : lk.last_type == LAST_DOTDOT ? -ENOTEMPTY : -EBUSY;
 		goto out;
 	}
-	if ((err = mount_want_write(lk.path.mnt))) goto out;
-	struct inode *dir = lk.path.dentry->inode;
-	lock(&dir->lock);
-	d = lookup_one(&lk.path, lk.last, lk.last_size, true, flags & LOOKUP_REVAL);
-	if (IS_ERR(d)) {
-		unlock(&dir->lock);
-		err = (int)PTR_ERR(d);
-		goto out;
-	}
-	if (!d->inode) err = -ENOENT;
-	else if (!directory && lk.last_slash) err = S_ISDIR(d->inode->mode) ? -EISDIR : -ENOTDIR;
-	else err = may_delete(dir, d, directory);
-	if (!err) err = remove_entry(dir, d);
-	unlock(&dir->lock);
-	if (!err && vfs()->watched) {
-		notify_name(dir, d->name, d->inode, IN_DELETE, 0);
-	}
-	dentry_put(d);
+	err = unlink_last(&lk, directory, flags);
 out:
 	lookup_end(&lk);
 	return err;

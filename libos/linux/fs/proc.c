@@ -104,13 +104,13 @@ static const struct pseudo_entry root_table[] = {
 	PLINK("mounts", "self/mounts"), PLINK("net", "self/net"),
 	PFILE("cpuinfo", show_cpuinfo), PFILE("meminfo", show_meminfo), PFILE("stat", show_stat), PFILE("uptime", show_uptime),
 	PFILE("loadavg", show_loadavg), PFILE("version", show_version), PFILE("vmstat", show_vmstat),
-	PTEXT("filesystems", "nodev\tsysfs\nnodev\ttmpfs\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipefs\nnodev\tsockfs\nnodev\tpicofs\n"),
+	PTEXT("filesystems", "nodev\tsysfs\nnodev\ttmpfs\nnodev\tmqueue\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipefs\nnodev\tsockfs\nnodev\tpicofs\n"),
 	PTEXT("cmdline", "pico\n"),
 	PTEXT("devices", "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n"),
 	PTEXT("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),
 	PTEXT("partitions", "major minor  #blocks  name\n\n"), PTEXT("diskstats", ""), PTEXT("modules", ""),
 	PTEXT("interrupts", ""), PTEXT("misc", ""),
-	PDIR("sys", proc_sys_table),
+	PDIR("sys", proc_sys_table), PDIR("sysvipc", proc_sysvipc_table),
 	{ .name = NULL },
 };
 static const struct pseudo_entry proc_root = {

@@ -10,11 +10,19 @@
 #include "linux/lx/mm.h"
 #include "linux/lx/proc.h"
 
-extern const struct pseudo_entry proc_sys_table[], proc_net_table[];
+extern const struct pseudo_entry proc_sys_table[], proc_net_table[], proc_sysvipc_table[], proc_mqueue_table[];
 extern const struct pseudo_entry proc_process_dir; /* a process: pid and tid set */
 int proc_find_process(struct pseudo *dir, const char *name, size_t size, struct pseudo *child);
 bool proc_next_process(struct pseudo *dir, u64 *pos, char name[64], struct pseudo *child);
 int show_cpuinfo(struct pseudo *p, struct seq *s);
+
+/* Limits of System V IPC: the entry's arg says which. */
+enum ipc_knob { KNOB_NONE, KNOB_SHMMAX, KNOB_SHMALL, KNOB_SHMMNI, KNOB_SHM_RMID_FORCED, KNOB_SHM_NEXT_ID, KNOB_SEM, KNOB_SEM_NEXT_ID,
+	KNOB_MSGMAX, KNOB_MSGMNB, KNOB_MSGMNI, KNOB_MSG_NEXT_ID,
+	KNOB_MQ_QUEUES_MAX, KNOB_MQ_MSG_MAX, KNOB_MQ_MSGSIZE_MAX, KNOB_MQ_MSG_DEFAULT, KNOB_MQ_MSGSIZE_DEFAULT };
+int show_ipc_knob(struct pseudo *p, struct seq *s);
+int store_ipc_knob(struct pseudo *p, char *text, size_t size);
+#define IPC_KNOB(n, which) { .name = n, .mode = S_IFREG | 0644, .show = show_ipc_knob, .store = store_ipc_knob, .arg = (which) }
 
 struct task *proc_task(struct pseudo *p); /* the task an entry is about; reference or NULL */
 struct mm *proc_mm_get(struct task *t); /* reference or NULL */

@@ -121,9 +121,11 @@ static const struct pseudo_entry kernel_table[] = {
 	{ .name = "domainname", .mode = S_IFREG | 0644, .show = show_name, .store = store_name, .arg = 1 },
 	NUMBER("pid_max", 32768), PFILE("threads-max", show_threads_max), PFILE("ns_last_pid", show_ns_last_pid),
 	NUMBER("cap_last_cap", 40), PTEXT("core_pattern", "core\n"), ZERO("core_uses_pid"), ZERO("core_pipe_limit"),
-	NUMBER("ngroups_max", 65536), NUMBER("shmmax", 18446744073692774399ul), NUMBER("shmall", 18446744073692774399ul),
-	NUMBER("shmmni", 4096), NUMBER("msgmax", 8192), NUMBER("msgmnb", 16384), NUMBER("msgmni", 32000),
-	PTEXT("sem", "32000\t1024000000\t500\t32000\n"), ZERO("tainted"), NUMBER("randomize_va_space", 2), ZERO("kptr_restrict"),
+	NUMBER("ngroups_max", 65536), IPC_KNOB("shmmax", KNOB_SHMMAX), IPC_KNOB("shmall", KNOB_SHMALL),
+	IPC_KNOB("shmmni", KNOB_SHMMNI), IPC_KNOB("shm_rmid_forced", KNOB_SHM_RMID_FORCED), IPC_KNOB("shm_next_id", KNOB_SHM_NEXT_ID),
+	IPC_KNOB("sem", KNOB_SEM), IPC_KNOB("sem_next_id", KNOB_SEM_NEXT_ID), IPC_KNOB("msgmax", KNOB_MSGMAX),
+	IPC_KNOB("msgmnb", KNOB_MSGMNB), IPC_KNOB("msgmni", KNOB_MSGMNI), IPC_KNOB("msg_next_id", KNOB_MSG_NEXT_ID),
+	ZERO("auto_msgmni"), ZERO("tainted"), NUMBER("randomize_va_space", 2), ZERO("kptr_restrict"),
 	ZERO("dmesg_restrict"), ZERO("panic"), ZERO("panic_on_oops"), PTEXT("printk", "4\t4\t1\t7\n"),
 	NUMBER("perf_event_paranoid", 4), NUMBER("sched_rr_timeslice_ms", 100), NUMBER("sched_rt_period_us", 1000000),
 	NUMBER("sched_rt_runtime_us", 950000), NUMBER("sysrq", 0x1b6), NUMBER("unprivileged_bpf_disabled", 2),
@@ -131,7 +133,7 @@ static const struct pseudo_entry kernel_table[] = {
 };
 static const struct pseudo_entry vm_table[] = {
 	ZERO("overcommit_memory"), NUMBER("overcommit_ratio", 50), ZERO("overcommit_kbytes"), NUMBER("max_map_count", 65530),
-	NUMBER("mmap_min_addr", 65536), NUMBER("swappiness", 60), ZERO("nr_hugepages"), ZERO("nr_overcommit_hugepages"),
+	NUMBER("mmap_min_addr", 65536), NUMBER("swappiness", 60),
 	NUMBER("vfs_cache_pressure", 100), NUMBER("dirty_ratio", 20), NUMBER("dirty_background_ratio", 10), ZERO("panic_on_oom"),
 	ZERO("legacy_va_layout"), ZERO("zone_reclaim_mode"), { .name = NULL },
 };
@@ -146,7 +148,7 @@ static const struct pseudo_entry fs_table[] = {
 	NUMBER("lease-break-time", 45), NUMBER("leases-enable", 1), NUMBER("aio-max-nr", 65536), ZERO("aio-nr"),
 	ZERO("suid_dumpable"), NUMBER("overflowuid", 65534), NUMBER("overflowgid", 65534), NUMBER("mount-max", 100000),
 	NUMBER("protected_hardlinks", 1), NUMBER("protected_symlinks", 1), NUMBER("protected_fifos", 1),
-	NUMBER("protected_regular", 2), PDIR("inotify", inotify_table), PDIR("epoll", epoll_table), { .name = NULL },
+	NUMBER("protected_regular", 2), PDIR("inotify", inotify_table), PDIR("epoll", epoll_table), PDIR("mqueue", proc_mqueue_table), { .name = NULL },
 };
 static const struct pseudo_entry core_table[] = {
 	WORD("somaxconn", somaxconn), NUMBER("rmem_default", 212992), NUMBER("rmem_max", 212992), NUMBER("wmem_default", 212992),

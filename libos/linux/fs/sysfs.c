@@ -112,7 +112,7 @@ static const struct pseudo_entry thp_table[] = {
 	PTEXT("shmem_enabled", "always within_size advise [never] deny force\n"), PTEXT("hpage_pmd_size", "2097152\n"),
 	{ .name = NULL },
 };
-static const struct pseudo_entry mm_table[] = { PDIR("transparent_hugepage", thp_table), PDIR("hugepages", empty), { .name = NULL } };
+static const struct pseudo_entry mm_table[] = { PDIR("transparent_hugepage", thp_table), { .name = NULL } };
 static const struct pseudo_entry kernel_table[] = { PDIR("mm", mm_table), PDIR("security", empty), PDIR("debug", empty), { .name = NULL } };
 static const struct pseudo_entry fs_table[] = { PDIR("cgroup", empty), { .name = NULL } };
 static const struct pseudo_entry class_table[] = { PDIR("net", empty), PDIR("block", empty), PDIR("tty", empty), { .name = NULL } };

@@ -18,10 +18,16 @@ void ipc_init(void)
 	s->inotify_max_watches = 65536;
 	s->somaxconn = 4096;
 	s->max_dgram_qlen = 512;
+	s->mq_queues_max = 256;
+	s->mq_msg_max = s->mq_msg_default = 10;
+	s->mq_msgsize_max = s->mq_msgsize_default = 8192;
 	for (unsigned i = 0; i < UNIX_HASH; i++)
 		list_init(&s->unix_names[i]);
 	list_init(&s->unix_all);
 	list_init(&s->dnotify);
+	s->sysv = sysv_create();
+	if (!s->sysv)
+		panic("no memory for ipc");
 	Dk(RandomBitsRead)(s->boot_uuid, sizeof(s->boot_uuid));
 	s->boot_tsc = __builtin_ia32_rdtsc();
 	s->boot_tsc_at = now_mono();
@@ -176,6 +182,8 @@ int file_link_text(struct file *f, char *buf, size_t size)
 		return path_name(&f->path, buf, size);
 	if (i && i->anon_name)
 		n = snprintf(buf, size, "/memfd:%s (deleted)", i->anon_name);
+	else if (f->ops->link_text)
+		n = f->ops->link_text(f, buf, size);
 	else if (i && (i->mode & S_IFMT) == S_IFIFO)
 		n = snprintf(buf, size, "pipe:[%lu]", (unsigned long)i->ino);
 	else if (i && (i->mode & S_IFMT) == S_IFSOCK)

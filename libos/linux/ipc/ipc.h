@@ -30,6 +30,7 @@
 struct unix_sock;
 struct console;
 struct pty_table;
+struct sysv;
 #define UNIX_HASH 256
 struct ipc { /* K->ipc */
 	u64 next_ino;
@@ -48,6 +49,10 @@ struct ipc { /* K->ipc */
 	struct console *console;
 	struct lock tty_lock; /* controlling terminals; sending signals comes after it */
 	struct pty_table *ptys;
+	struct sysv *sysv; /* sysv.h */
+	struct path mq_root; /* mqueue.c: where message queues have their names, mounted or not */
+	s32 mq_queues_max, mq_msg_max, mq_msgsize_max, mq_msg_default, mq_msgsize_default;
+	u32 mq_queues;
 };
 #define IPC ((struct ipc *)K->ipc)
 
@@ -128,5 +133,7 @@ void dnotify_event(const struct inode *dir, u32 in_mask); /* in it, or to it */
 /* fs/console.c */
 int console_open_tty(struct inode *i, struct file *f); /* /dev/tty, /dev/console; -ENXIO */
 u32 tty_number(const struct process *p, u32 *foreground); /* for /proc/PID/stat; 0: none, *foreground untouched */
+
+struct sysv *sysv_create(void); /* NULL: out of memory */
 
 #endif

@@ -58,11 +58,14 @@ struct file_ops {
 	/* What was mapped beyond the end of a file answers with SIGBUS; files that map no further than they reach say
 	 * here that they reach this offset now, and mmap is called again from there. NULL: the host knows. */
 	bool (*grown)(struct file *f, u64 offset);
+	/* A vma of it came (1) or went (-1): a new mapping, a copy by fork, a split. mm->lock may be held. */
+	void (*mapped)(struct file *f, int change);
 	int (*readdir)(struct file *f, u64 pos, dir_emit_fn emit, void *ctx);
 	int (*fsync)(struct file *f, bool data_only);
 	int (*flush)(struct file *f); /* at each close of a descriptor */
 	void (*release)(struct file *f); /* last reference */
 	int (*fallocate)(struct file *f, u32 mode, u64 offset, u64 size);
+	int (*link_text)(const struct file *f, char *buf, size_t size); /* anonymous files whose name is not the same for all; as snprintf */
 	/* Line for /proc/self/fdinfo; may be NULL. */
 	int (*fdinfo)(struct file *f, char *buf, size_t size);
 	int (*set_flags)(struct file *f, u32 new_flags); /* fcntl F_SETFL */
@@ -103,6 +106,7 @@ void file_put(struct file *f);
 struct file *fd_get(int fd); /* of the current task; reference taken; NULL: EBADF (O_PATH files too) */
 struct file *fd_get_any(int fd); /* O_PATH allowed */
 int fd_install(struct file *f, u32 o_cloexec, int lowest); /* takes over the reference, also on failure; the number or -EMFILE */
+int fd_check_free(void); /* -EMFILE: no number is free; before a call does what it cannot take back */
 int fd_install_at(struct file *f, u32 o_cloexec, int fd); /* dup2 */
 int fd_close(int fd);
 int fd_get_cloexec(int fd); /* 0 or 1, -EBADF */

@@ -44,6 +44,15 @@ s64 pipe_peek(struct file *f, void *buf, size_t size, bool nonblock); /* tee(2):
 long pipe_fcntl(struct file *f, u32 cmd, u64 arg); /* F_SETPIPE_SZ F_GETPIPE_SZ; -EBADF when f is no pipe */
 long memfd_fcntl(struct file *f, u32 cmd, u64 arg); /* F_ADD_SEALS F_GET_SEALS; -EINVAL when f has no seals */
 
+/* System V IPC and tasks: CLONE_SYSVSEM; unshare(CLONE_SYSVSEM); the end of a task, after its address space */
+int sem_undo_share(struct task *child, struct task *from); /* from is current; -ENOMEM */
+void sem_undo_exit(struct task *t);
+void sysv_task_exit(struct task *t);
+
+/* POSIX message queues: after the caches of names; one more mount of their names. */
+int mqueue_init(void);
+int mqueue_mount(const char *source, u32 flags, const struct path *at);
+
 int file_set_async(struct file *f, bool on); /* O_ASYNC changes: signals for the owner */
 
 /* Descriptors 0, 1, 2 over the host's console streams. */

@@ -17,6 +17,7 @@ struct files;
 struct fs_context;
 struct file;
 struct tty;
+struct sem_undo_list;
 
 /* task->flags: what a task must look at before it goes back to its program */
 #define TIF_SIGPENDING 1u /* a signal may be deliverable */
@@ -81,6 +82,7 @@ struct task {
 	s32 nice; u32 policy, rt_priority; u16 ioprio;
 	u64 affinity[16];
 	void *futex; /* the futex code's own */
+	struct sem_undo_list *sem_undo; /* ipc/sysv_sem.c; shared by CLONE_SYSVSEM; NULL: nothing yet */
 	struct wait_entry wait_slot; /* for a wait on one queue: entries lie in the segment, a waker of another picoprocess reads them */
 	u64 timer_slack;
 	u32 pdeath_signal, dumpable_unused;
@@ -153,6 +155,7 @@ struct user { /* counts per real uid; under kernel->user_lock */
 	struct list node;
 	u32 uid, references;
 	u32 sigqueue, tasks;
+	u64 mq_bytes; /* RLIMIT_MSGQUEUE */
 };
 enum process_state { PROCESS_RUNNING, PROCESS_STOPPED, PROCESS_ZOMBIE, PROCESS_DEAD };
 

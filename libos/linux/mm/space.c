@@ -17,11 +17,15 @@ struct vma *vma_new(u64 start, u64 end, u32 flags, struct file *file, u64 offset
 	v->flags = flags;
 	v->file = file ? file_get(file) : NULL;
 	v->offset = offset;
+	if (file && file->ops->mapped)
+		file->ops->mapped(file, 1);
 	return v;
 }
 
 void vma_drop(struct vma *v)
 {
+	if (v->file && v->file->ops->mapped)
+		v->file->ops->mapped(v->file, -1);
 	if (v->file)
 		file_put(v->file);
 	kfree(v);

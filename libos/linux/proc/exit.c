@@ -160,6 +160,7 @@ static void leave_shared(struct task *t)
 		t->mm = NULL;
 		mm_leave(mm);
 	}
+	sysv_task_exit(t);
 	if (files) {
 		files_put(files); /* the last closes: current->files is needed till then */
 		t->files = NULL;

@@ -7,6 +7,7 @@
  */
 #include "../lx/arch.h"
 #include "../lx/fs.h"
+#include "../lx/ipc.h"
 #include "../lx/mem.h"
 #include "../lx/mm.h"
 #include "../lx/proc.h"
@@ -115,6 +116,7 @@ static void unmake(struct process *p, struct task *t)
 	const bool numbered = t && t->tid;
 
 	if (t) {
+		sem_undo_exit(t);
 		if (t->mm)
 			mm_leave(t->mm);
 		t->mm = NULL;

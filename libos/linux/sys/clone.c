@@ -5,6 +5,7 @@
  */
 #include "../lx/arch.h"
 #include "../lx/fs.h"
+#include "../lx/ipc.h"
 #include "../lx/mem.h"
 #include "../lx/mm.h"
 #include "../lx/proc.h"
@@ -83,11 +84,12 @@ int task_share_files(struct task *t, const struct task *from, u64 flags)
 	} else if (!(t->fs = fs_context_copy(from->fs))) {
 		return -ENOMEM;
 	}
-	return 0;
+	return flags & CLONE_SYSVSEM ? sem_undo_share(t, current) : 0;
 }
 
 static void undo(struct task *t)
 {
+	sem_undo_exit(t);
 	if (t->files)
 		files_put(t->files);
 	if (t->fs)
@@ -266,6 +268,8 @@ SYSCALL(unshare)
 		return capable(CAP_SYS_ADMIN) || (f & CLONE_NEWUSER) ? -EINVAL : -EPERM;
 	if ((f & (CLONE_VM | CLONE_SIGHAND | CLONE_THREAD)) && current->process->task_count > 1)
 		return -EINVAL;
+	if (f & CLONE_SYSVSEM)
+		sem_undo_exit(current);
 	if (f & CLONE_FILES) {
 		struct files *copy = files_copy(current->files), *old = current->files;
 		if (!copy)

@@ -23,6 +23,7 @@ static int mount_new(const char *type, const char *source, const char *options, 
 	struct inode *root = NULL;
 	int err = -ENODEV;
 
+	if (!strcmp(type, "mqueue")) return mqueue_mount(*source ? source : "none", flags, at);
 	if (!strcmp(type, "tmpfs") || !strcmp(type, "ramfs")) {
 		root = tmpfs_parse_mount(options, &err);
 	} else {
