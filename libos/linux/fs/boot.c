@@ -6,6 +6,7 @@
  */
 #include "hostfs.h"
 #include "internal.h"
+#include "loop.h"
 
 static const struct pico_boot_record *next_record(const struct pico_boot_record *r)
 {
@@ -218,6 +219,7 @@ void vfs_init(const void *boot)
 	v->next_dev = 0x7fff; /* above what a host has, whose files show their own */
 	v->next_mount_id = 20;
 	if (dentry_init() || tmpfs_init() || mqueue_init()) boot_error(1, "no memory for the file system");
+	loop_init();
 	for_each_record(r, boot) {
 		const struct pico_boot_mount *m = (const void *)(r + 1);
 		if (r->tag == PICO_BOOT_MOUNT && !strcmp(m->guest, "/")) root = m;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * /dev: memory devices, the terminal's names, links to descriptors. Device
+ * /dev: memory devices, the terminals' and loop devices' names, links to descriptors. Device
  * numbers are Linux's, so a node made elsewhere with mknod works as well.
  */
+#include "loop.h"
 #include "tty.h"
 
 #define DEV(major, minor) ((u64)(major) << 8 | (minor))
@@ -153,6 +154,7 @@ static const struct { u64 rdev; const struct file_ops *ops; int (*open)(struct i
 	{ DEV(5, 0), NULL, own_open },
 	{ DEV(5, 1), NULL, console_open_tty },
 	{ DEV(5, 2), NULL, ptmx_open },
+	{ DEV(10, LOOP_CONTROL_MINOR), NULL, loop_control_open },
 };
 
 int device_open(struct inode *i, struct file *f)
@@ -167,6 +169,8 @@ int device_open(struct inode *i, struct file *f)
 			}
 	if ((i->mode & S_IFMT) == S_IFCHR && (i->rdev >> 8 & 0xfff) == PTS_MAJOR)
 		return pts_open(i, f);
+	if ((i->mode & S_IFMT) == S_IFBLK && (i->rdev >> 8 & 0xfff) == LOOP_MAJOR)
+		return loop_open(i, f);
 	return -ENXIO;
 }
 
@@ -180,12 +184,14 @@ static const struct pseudo_entry dev_table[] = {
 	NODE("urandom", 0666, 1, 9), NODE("tty", 0666, 5, 0), NODE("console", 0620, 5, 1),
 	PLINK("fd", "/proc/self/fd"), PLINK("stdin", "/proc/self/fd/0"), PLINK("stdout", "/proc/self/fd/1"),
 	PLINK("stderr", "/proc/self/fd/2"),
-	NODE("ptmx", 0666, 5, 2),
+	NODE("ptmx", 0666, 5, 2), NODE("loop-control", 0660, 10, LOOP_CONTROL_MINOR),
 	{ .name = "pts", .mode = S_IFDIR | 0755, .children = pts_table, .find = pts_find, .next = pts_next },
 	MOUNTPOINT("shm", 01777), MOUNTPOINT("mqueue", 01777),
 	{ .name = NULL },
 };
-static const struct pseudo_entry dev_root = PDIR("dev", dev_table);
+static const struct pseudo_entry dev_root = {
+	.name = "dev", .mode = S_IFDIR | 0555, .children = dev_table, .find = loop_dev_find, .next = loop_dev_next,
+};
 
 struct inode *devfs_root(void)
 {

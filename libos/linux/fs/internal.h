@@ -77,6 +77,7 @@ struct mount {
 };
 
 struct tmpfs;
+struct loops;
 struct vfs {
 	struct lock lock; /* the dentry lock */
 	struct list *hash;
@@ -99,6 +100,7 @@ struct vfs {
 	u32 host_idle_count;
 	u64 file_count;
 	struct tmpfs *anon_tmpfs; /* of inodes without a mount */
+	struct loops *loops; /* fs/loop.c */
 };
 static inline struct vfs *vfs(void) { return K->vfs; }
 

@@ -13,6 +13,9 @@ libos_linux_SOURCES += \
 	libos/linux/fs/internal.h \
 	libos/linux/fs/lease.c \
 	libos/linux/fs/lock.c \
+	libos/linux/fs/loop.c \
+	libos/linux/fs/loop.h \
+	libos/linux/fs/loop_names.c \
 	libos/linux/fs/mount.c \
 	libos/linux/fs/namei.c \
 	libos/linux/fs/names.c \

@@ -391,7 +391,7 @@ struct inode *pseudo_inode(u32 dev, const struct pseudo *child)
 	i->nlink = (e->mode & S_IFMT) == S_IFDIR ? 2 : 1;
 	i->link = e->target;
 	if ((e->mode & S_IFMT) == S_IFCHR || (e->mode & S_IFMT) == S_IFBLK)
-		i->rdev = e->arg;
+		i->rdev = p->arg;
 	i->atime = i->mtime = i->ctime = i->btime = timespec_now();
 	if (e->owner) { /* permission checks look at the inode */
 		struct kstat st = { .uid = i->uid, .gid = i->gid };

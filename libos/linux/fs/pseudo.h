@@ -26,7 +26,7 @@ struct pseudo { /* inode->data: which entry, of what */
 struct pseudo_entry {
 	const char *name; /* NULL ends a table */
 	u32 mode; /* with type */
-	u64 arg; /* copied to pseudo->arg when not 0; device number of device nodes */
+	u64 arg; /* copied to pseudo->arg when not 0; there it is the device number of device nodes */
 	const char *target; /* symbolic link with a fixed text */
 	const struct pseudo_entry *children; /* directory */
 	int (*show)(struct pseudo *p, struct seq *s); /* the whole text; run at each read from position 0 */

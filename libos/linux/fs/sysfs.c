@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * /sys: the processors and the few settings that run-time libraries read to
- * size themselves. No devices.
+ * size themselves. Of devices only loop devices.
  */
-#include "pseudo.h"
+#include "loop.h"
 
 static int show_cpu_range(struct pseudo *p, struct seq *s)
 {
@@ -118,7 +118,8 @@ static const struct pseudo_entry fs_table[] = { PDIR("cgroup", empty), { .name =
 static const struct pseudo_entry class_table[] = { PDIR("net", empty), PDIR("block", empty), PDIR("tty", empty), { .name = NULL } };
 static const struct pseudo_entry sys_table[] = {
 	PDIR("devices", devices_table), PDIR("kernel", kernel_table), PDIR("fs", fs_table), PDIR("class", class_table),
-	PDIR("block", empty), PDIR("bus", empty), PDIR("dev", empty), PDIR("module", empty), PDIR("firmware", empty),
+	{ .name = "block", .mode = S_IFDIR | 0555, .children = empty, .find = loop_sys_find, .next = loop_sys_next },
+	PDIR("bus", empty), PDIR("dev", empty), PDIR("module", empty), PDIR("firmware", empty),
 	PDIR("power", empty), { .name = NULL },
 };
 static const struct pseudo_entry sys_root = PDIR("sys", sys_table);
