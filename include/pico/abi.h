@@ -306,6 +306,7 @@ enum {
 	PICO_HOST_CONTINUE = 128,
 	PICO_HOST_STOP = 256,
 	PICO_HOST_CPU_LIMIT = 512,
+	PICO_HOST_PROCESS_LOST = 1024, /* a picoprocess asked for by ProcessCreate could not be made: its exit code is there */
 };
 /* Boot block: what the host application asked for, as 8-byte aligned records. */
 struct pico_boot_record {

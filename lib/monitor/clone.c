@@ -80,6 +80,9 @@ static void order_failed(struct pico *p, int64_t error)
 	q->event = -1;
 	if (!q->references)
 		pico__process_forget(p, q);
+	/* Perhaps nobody waits for its event. */
+	__atomic_fetch_or(&pico__mailbox_header(p)->host.events, PICO_HOST_PROCESS_LOST, __ATOMIC_SEQ_CST);
+	pico__thread_interrupt_first(p);
 }
 
 /* What no request asked for: the shared segment. The seed's table is the one

@@ -31,8 +31,10 @@ static void host_events(u32 events)
 			continue;
 		signal_send_process(K->init, event_signals[i].signo, NULL);
 	}
-	if ((events & PICO_HOST_WINDOW))
+	if (events & PICO_HOST_WINDOW)
 		console_window_changed();
+	if (events & PICO_HOST_PROCESS_LOST)
+		processes_check_starting();
 }
 
 void interrupt_take(void)

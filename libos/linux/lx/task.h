@@ -192,6 +192,10 @@ struct kernel {
 	u64 unknown_calls[512];
 	u8 random_key[32];
 	u32 init_done;
+	/* what cpuid said: asked once, since a virtual machine takes tens of microseconds for it */
+	u32 xstate_bytes; /* of the vector state; 0: not asked */
+	u32 cpu_features; /* leaf 1, edx */
+	s32 has_rdtscp; /* 1 yes, -1 no, 0: not asked */
 	struct list starting; /* processes whose new picoprocess has not begun yet; under tree_lock */
 	u32 ended, end_status; /* the first program ended in another picoprocess than the first, which must end */
 };

@@ -17,10 +17,11 @@
 /* Under a hypervisor each cpuid costs more than the rest of this file. */
 static u32 cpu_features(void)
 {
-	static __percpu_process u32 features;
-	u32 a = 1, b, c = 0;
-	if (!features)
+	u32 a = 1, b, c = 0, features = K->cpu_features;
+	if (!features) {
 		__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(features));
+		K->cpu_features = features;
+	}
 	return features;
 }
 

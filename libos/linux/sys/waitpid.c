@@ -96,12 +96,14 @@ static int wait_for_child(const struct wanted *w, struct event *e)
 	wait_add(&current->process->child_wait, entry);
 	while ((r = look(w, e)) == 0 && !(w->options & WNOHANG)) {
 		err = wait_sleep(PICO_FOREVER);
-		if (err)
-			break;
 		wait_begin();
+		if (err) { /* perhaps by SIGCHLD: the child comes first */
+			r = look(w, e);
+			break;
+		}
 	}
 	wait_remove(entry);
-	return err ? err : r;
+	return err && r == 0 ? err : r;
 }
 
 static int put_rusage(uaddr at, u64 cpu)

@@ -23,8 +23,7 @@ u64 arch_xstate_mask(void)
 
 u32 arch_xstate_size(void)
 {
-	static u32 size __percpu_process;
-	u32 n = __atomic_load_n(&size, __ATOMIC_RELAXED), r[4];
+	u32 n = __atomic_load_n(&K->xstate_bytes, __ATOMIC_RELAXED), r[4];
 
 	if (n)
 		return n;
@@ -35,7 +34,7 @@ u32 arch_xstate_size(void)
 		cpuid(13, i, r);
 		n = MAX(n, r[0] + r[1]);
 	}
-	__atomic_store_n(&size, n, __ATOMIC_RELAXED);
+	__atomic_store_n(&K->xstate_bytes, n, __ATOMIC_RELAXED);
 	return n;
 }
 
@@ -88,14 +87,13 @@ void arch_sanitize(struct pico_context *c)
 
 u32 arch_current_cpu(u32 *node)
 {
-	static int known __percpu_process; /* 0 not yet asked, 1 rdtscp works, -1 not */
 	u32 r[4], aux;
 
-	if (!known) {
+	if (unlikely(!K->has_rdtscp)) {
 		cpuid(0x80000001, 0, r);
-		known = (r[3] >> 27) & 1 ? 1 : -1;
+		K->has_rdtscp = (r[3] >> 27) & 1 ? 1 : -1;
 	}
-	if (known < 0) {
+	if (K->has_rdtscp < 0) {
 		*node = 0;
 		return 0;
 	}
