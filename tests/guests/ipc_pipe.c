@@ -208,9 +208,35 @@ static void fifos(void)
 	unlink(fifo);
 }
 
+/* A pipe opened again by its descriptor's name waits for no partner. */
+static void again(void)
+{
+	char name[32], b[8];
+	int p[2], r, w;
+
+	CHECK(pipe(p) == 0);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", p[0]);
+	CHECK((w = open(name, O_WRONLY)) >= 0 && write(w, "ab", 2) == 2);
+	close(w);
+	CHECK(write(p[1], "c", 1) == 1);
+	close(p[1]);
+	CHECK((r = open(name, O_RDONLY)) >= 0); /* there is no writer any more */
+	CHECK(events(r, POLLIN) == (POLLIN | POLLHUP));
+	CHECK(read(r, b, 8) == 3 && read(p[0], b, 8) == 0);
+	close(p[0]);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", r);
+	CHECK((w = open(name, O_WRONLY | O_NONBLOCK)) >= 0);
+	close(r);
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", w);
+	CHECK((r = open(name, O_WRONLY | O_NONBLOCK)) >= 0);
+	close(r);
+	close(w);
+}
+
 int main(void)
 {
 	basics();
+	again();
 	capacity();
 	packets();
 	blocking();

@@ -75,6 +75,8 @@ static int anon_open(struct inode *i, struct file *f)
 
 static const struct inode_ops anon_inode_ops = { .getattr = anon_getattr, .setattr = anon_setattr, .open = anon_open };
 
+bool inode_is_anon(const struct inode *i) { return i->ops == &anon_inode_ops; }
+
 struct inode *anon_inode(u32 mode)
 {
 	struct inode *i = inode_alloc(&anon_inode_ops, mode);

@@ -59,6 +59,7 @@ struct ipc { /* K->ipc */
 u64 anon_ino(void);
 /* An inode that no file system holds (pipe, socket): getattr and nothing else. */
 struct inode *anon_inode(u32 mode);
+bool inode_is_anon(const struct inode *i); /* made by that */
 void inode_getattr_plain(struct inode *i, struct kstat *st);
 int anon_setattr(struct inode *i, u32 valid, const struct kstat *st); /* mode and owner, kept in memory */
 /* May this transfer not wait? */

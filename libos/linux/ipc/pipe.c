@@ -369,6 +369,7 @@ static int fifo_wait_partner(struct pipe *p, const u32 *counter, u32 seen, struc
 
 int fifo_open(struct inode *i, struct file *f)
 {
+	const bool named = !inode_is_anon(i); /* a pipe opened again (/dev/fd) waits for nobody */
 	u32 bits = rdwr_bits(f->flags);
 	struct pipe *p, *fresh;
 	bool partner;
@@ -387,7 +388,7 @@ int fifo_open(struct inode *i, struct file *f)
 		return -ENOMEM;
 	}
 	lock(&p->lock);
-	partner = bits == FMODE_READ ? p->writers != 0 : p->readers != 0;
+	partner = !named || (bits == FMODE_READ ? p->writers : p->readers) != 0;
 	seen = bits == FMODE_READ ? p->writer_opens : p->reader_opens;
 	if (bits == FMODE_WRITE && !partner && f->flags & O_NONBLOCK)
 		err = -ENXIO;
