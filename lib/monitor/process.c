@@ -253,11 +253,12 @@ int64_t pico__process_exit(const struct pico__request *request, uint64_t code)
 	if (q->exit_recorded) /* two threads at once: the first one's counts */
 		return 0;
 	q->exit_recorded = true;
-	q->exit_code = (int32_t)code;
-	if (q->exit_code == PICO_EXIT_LIBOS_CRASH)
+	/* The others may yet ask for it: an error number must not stand there. */
+	q->exit_code = good_code((int32_t)code) ? (int32_t)code : PICO_EXIT_LIBOS_CRASH;
+	if ((int32_t)code == PICO_EXIT_LIBOS_CRASH)
 		pico__instance_die_locked(p, PICO_CAUSE_LIBOS_CRASHED, "%s", p->said[0] ? p->said : "the library OS gave up");
-	else if (!good_code(q->exit_code))
-		pico__instance_die_locked(p, PICO_CAUSE_LIBOS_CRASHED, "ProcessExit with code %d", q->exit_code);
+	else if (q->exit_code == PICO_EXIT_LIBOS_CRASH)
+		pico__instance_die_locked(p, PICO_CAUSE_LIBOS_CRASHED, "ProcessExit with code %d", (int32_t)code);
 	else if (q->first)
 		pico__instance_finish(p, q->exit_code, q);
 	return 0;

@@ -88,7 +88,7 @@ static void choose_stdio(struct source *s, struct pico_options *o)
 		struct pico_stdio *io = &o->stdio[i];
 
 		io->fd = -1;
-		switch (source_below(s, 3)) {
+		switch (source_below(s, 4)) {
 		case 0:
 			io->kind = PICO_STDIO_CALLBACK;
 			io->read = i == 0 ? app_read : NULL;
@@ -99,6 +99,9 @@ static void choose_stdio(struct source *s, struct pico_options *o)
 			io->fd = world_stdio(source_below(s, WORLD_STDIO));
 			io->kind = io->fd >= 0 ? PICO_STDIO_FD : PICO_STDIO_NULL;
 			break;
+		case 2:
+			io->kind = PICO_STDIO_CLOSED;
+			break;
 		default:
 			break;
 		}
@@ -108,10 +111,14 @@ static void choose_stdio(struct source *s, struct pico_options *o)
 static void choose(struct source *s, struct pico_options *o)
 {
 	static const uint32_t processes[] = { 1, 3, 8 }, threads[] = { 2, 8, 64 }, streams[] = { 6, 40, 200 };
+	static const uint32_t ids[] = { 0, 7, 1000, 65534 };
 
 	pico_options_init(o);
 	o->program = "/file";
 	o->flags = source_chance(s, 25) ? PICO_FLAG_DISPATCH : 0;
+	o->uid = SOURCE_PICK(s, ids);
+	o->gid = SOURCE_PICK(s, ids);
+	o->root = source_chance(s, 90) ? world_root : NULL; /* its place is make()'s to say */
 	o->limits.processes = SOURCE_PICK(s, processes);
 	o->limits.threads = SOURCE_PICK(s, threads);
 	o->limits.streams = SOURCE_PICK(s, streams);
@@ -142,7 +149,7 @@ static struct pico *make(const struct pico_options *choice)
 		snprintf(paths[i], sizeof(paths[i]), "%s/%s", world_root, hosts[i]);
 		mounts[i] = (struct pico_mount){ paths[i], guests[i], i == 1 ? PICO_MOUNT_READ_ONLY : 0, 0 };
 	}
-	o.root = root;
+	o.root = o.root ? root : NULL;
 	o.mounts = mounts;
 	o.mount_count = 5;
 	o.apps = apps;

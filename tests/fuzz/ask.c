@@ -109,6 +109,32 @@ static void closed_first(const struct request *q)
 		kernel_guest_closes((int)(PICO_HANDLE_PAYLOAD(q->r[1]) & 0xffff));
 }
 
+/* Offsets of a certain range are promises: each runs once. */
+static void promise(struct asked *a)
+{
+	for (int i = 1; i < 6; i++)
+		if (a->q.r[i] - TOKEN_BASE < KERNEL_IDS)
+			a->q.r[i] = TOKEN_BASE + kernel_token();
+}
+
+void ask_new(struct life *l, struct asked *a, const struct request *q)
+{
+	ask_forget(a);
+	a->q = *q;
+	a->seq++;
+	promise(a);
+	closed_first(&a->q);
+	notify(l, a, ask_tid(l));
+}
+
+static void flood(struct life *l, struct asked *a)
+{
+	const struct request q = a->q;
+
+	for (unsigned i = source_below(l->s, 160); i; i--)
+		ask_new(l, a, &q);
+}
+
 void ask(struct life *l)
 {
 	struct asked *a = &l->last[source_below(l->s, ASKING_SLOTS)];
@@ -118,15 +144,18 @@ void ask(struct life *l)
 		again(l, a);
 		return;
 	}
+	if (source_below(l->s, 8192) == 0) {
+		script_run(l, a);
+		return;
+	}
 	ask_forget(a);
 	a->seq = source_chance(l->s, 98) ? a->seq + 1 : (uint32_t)make_number(l->s);
 	make_request(l->s, &l->k, &a->q);
-	/* Offsets of this range are promises: each runs once. */
-	for (int i = 1; i < 6; i++)
-		if (a->q.r[i] - TOKEN_BASE < KERNEL_IDS)
-			a->q.r[i] = TOKEN_BASE + kernel_token();
+	promise(a);
 	closed_first(&a->q);
 	notify(l, a, ask_tid(l));
+	if (source_below(l->s, 4096) == 0)
+		flood(l, a);
 }
 
 /* Never asked again, whether it is answered or not. */

@@ -2,8 +2,9 @@
  *
  * What the files of the monitor's fuzzer share. It drives the real request
  * code of an instance that has no picoprocess: world.c is the host around it,
- * kernel.c the kernel and its notifications, make.c the guest's wishes, life.c
- * one instance from its start to its end, monitor.c the three ways to run.
+ * host.c what that may lack, kernel.c the kernel and its notifications, make.c
+ * the guest's wishes, life.c one instance from its start to its end, monitor.c
+ * the three ways to run.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -33,8 +34,9 @@ uint64_t world_memory(void); /* heap in use; 0 when it cannot be told */
 uint64_t world_resident(void);
 void world_flip(struct source *s); /* one hostile change of the writable tree from the host's side */
 const char *world_granted(int fd); /* NULL: may be the guest's; else why not */
-/* Descriptors for standard streams: a file, a file for appending, a pipe's end, a terminal. */
-enum { WORLD_STDIO = 4 };
+/* Descriptors for standard streams: a file, a file for appending, ends of a pipe
+ * and of a connection, two devices, a terminal. */
+enum { WORLD_STDIO = 7 };
 int world_stdio(unsigned kind); /* the caller closes it */
 const char *world_sleeper(const char *name); /* a program of this name that sleeps */
 
@@ -56,6 +58,10 @@ void kernel_ran(uint64_t token); /* it has run; 0: of one that may run often */
 bool kid_make(struct kid *kid, const char *name); /* a child of this name */
 void kid_end(struct kid *kid, int *status); /* kills it; not reaped yet */
 void kid_reap(struct kid *kid);
+
+/* ---- host.c: hosts that lack something ---- */
+enum { HOST_WITHOUT_PROC = 1, HOST_OLD = 2 /* kernel */ };
+void host_lacks(unsigned what);
 
 /* ---- faults of memory: while set, allocations of the monitor may fail ---- */
 void memory_fails(uint32_t one_in); /* 0: never */

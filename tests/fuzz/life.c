@@ -39,6 +39,7 @@ static void bend(struct life *l)
 		pico__close(streams->null_fd);
 		streams->null_fd = -1;
 	}
+	host_lacks(source_chance(l->s, 25) ? 1 + source_below(l->s, 3) : 0);
 }
 
 static bool begin(struct life *l)
@@ -118,6 +119,7 @@ static void finish(struct life *l)
 	wait_idle(l->p);
 	memory_fails(0);
 	kernel_refuse(false);
+	host_lacks(0);
 	check_tables(l->p);
 	check_canaries(l);
 	check_streams(l->p->streams);

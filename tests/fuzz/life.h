@@ -2,7 +2,7 @@
  *
  * One fuzzed instance, as the files that drive it share it: app.c is the host
  * application around it and the hostile threads, ask.c brings requests to the
- * monitor, process.c picoprocesses, check.c looks into the monitor's tables,
+ * monitor, script.c whole sequences, process.c picoprocesses, check.c looks into the monitor's tables,
  * life.c begins and ends it.
  */
 #ifndef FUZZ_LIFE_H
@@ -26,6 +26,7 @@ struct life {
 	struct asked last[ASKING_SLOTS];
 	struct kid kid[KIDS];
 	uint64_t seed_wait; /* id of the held request */
+	uint32_t seed_seq; /* of the seed's requests */
 	uint32_t slot, cookie; /* of the last clone that was let through, or the last order */
 	/* One a thread of the guest: the thread checker need not know that they race. */
 	uint8_t *mapping[3];
@@ -46,10 +47,14 @@ void app_stop_threads(struct life *l);
 struct seccomp_notif ask_notification(uint64_t id, pid_t pid, int64_t nr);
 void ask_serve(struct life *l, const struct seccomp_notif *n); /* as the guard does */
 pid_t ask_tid(struct life *l); /* of a child, or none */
-void ask(struct life *l); /* one request of a usual thread */
+void ask(struct life *l); /* one request of a usual thread, seldom many */
+void ask_new(struct life *l, struct asked *a, const struct request *q); /* the slot's next request */
 void ask_oddly(struct life *l); /* from a slot that no gate would use */
 void ask_once(struct life *l, struct asked *a, pid_t tid); /* never asked again, whether it is answered or not */
 void ask_forget(struct asked *a); /* it need not be answered any more */
+
+/* script.c */
+void script_run(struct life *l, struct asked *a); /* one of its sequences, from a slot */
 
 /* process.c */
 void process_begin(struct life *l); /* the seed, mostly */

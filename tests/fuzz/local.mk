@@ -4,11 +4,12 @@
 # and a count; `make fuzz` builds the same source for libFuzzer, with clang.
 check_PROGRAMS += tests/fuzz/monitor
 fuzz_sources = tests/fuzz/monitor.c tests/fuzz/life.c tests/fuzz/app.c tests/fuzz/ask.c tests/fuzz/process.c \
-	tests/fuzz/check.c tests/fuzz/make.c tests/fuzz/kernel.c tests/fuzz/world.c
+	tests/fuzz/script.c tests/fuzz/check.c tests/fuzz/make.c tests/fuzz/kernel.c tests/fuzz/host.c tests/fuzz/world.c
 tests_fuzz_monitor_SOURCES = $(fuzz_sources) tests/fuzz/fuzz.h tests/fuzz/life.h tests/fuzz/source.h
 # Calls of the monitor that end in the fuzzer instead.
 fuzz_wrap = -Wl,--wrap=pico__notify_answer,--wrap=pico__notify_continue,--wrap=pico__notify_grant \
-	-Wl,--wrap=pico__notify_valid,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup
+	-Wl,--wrap=pico__notify_valid,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=strdup \
+	-Wl,--wrap=open,--wrap=chmod,--wrap=faccessat,--wrap=linkat,--wrap=syscall
 tests_fuzz_monitor_LDFLAGS = $(AM_LDFLAGS) $(fuzz_wrap)
 tests_fuzz_monitor_LDADD = libpico-internal.la
 tap_tests += tests/fuzz/monitor

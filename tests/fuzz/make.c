@@ -208,7 +208,13 @@ static void put_log(struct source *s, struct text *t)
 	static const char *const words[] = { "error: ", "info:", "warning:", "stat:", "calls", ":+", "1", "99999999999999999999", "\033[2J",
 		"\xc3\xa9", "\xc2\x85", "\xf0\x9f\x98\x80", "\xed", "\n", "\r\n", "\t", "text ", "\x7f", "%s%s%n" };
 	uint32_t count = source_chance(s, 2) ? 1000 : source_below(s, 8);
+	char counter[64];
 
+	if (source_chance(s, 30)) {
+		snprintf(counter, sizeof(counter), "stat:c%u:+%u", source_below(s, 300), source_below(s, 3));
+		put(t, counter);
+		count /= 4;
+	}
 	for (uint32_t i = 0; i < count; i++)
 		put(t, SOURCE_PICK(s, words));
 }
@@ -463,8 +469,11 @@ void make_scribble(struct source *s, uint8_t *mailbox)
 	uint32_t offset;
 
 	switch (source_below(s, 16)) {
-	case 0: /* the slots' bitmap, but for those that must stay */
-		offset = (uint32_t)offsetof(struct pico_mailbox_header, slot_used) + 4 * source_below(s, 6);
+	case 0: /* the slots' bitmap: all taken, or any, but for those that must stay */
+		offset = (uint32_t)offsetof(struct pico_mailbox_header, slot_used);
+		if (source_chance(s, 10))
+			memset(mailbox + offset, 0xff, PICO_SLOT_COUNT / 8);
+		offset += 4 * source_below(s, 6);
 		memcpy(mailbox + offset, &word, 4);
 		break;
 	case 1:
@@ -553,7 +562,7 @@ static bool may_be(const struct request *q, int64_t answer)
 	case PICO_NR_STREAM_WRITE:
 		return answer <= (int64_t)size;
 	case PICO_NR(PICO_DC_ProcessGetExitCode):
-		return answer <= PICO_EXIT_LIBOS_CRASH;
+		return answer <= 256 + 64 || answer == PICO_EXIT_LIBOS_CRASH;
 	case PICO_NR_WAKE_FD:
 		return answer >= (int64_t)PICO_FIRST_FD;
 	case PICO_NR_HELLO:

@@ -78,6 +78,9 @@ static void seed_waits(struct life *l)
 
 	if (l->seed_wait)
 		kernel_excuse(l->seed_wait);
+	if (source_chance(l->s, 80))
+		l->seed_seq++;
+	n.data.args[0] = PICO_REQUEST_WORD(PICO_SLOT_COUNT - 1, l->seed_seq);
 	n.data.args[1] = source_chance(l->s, 70) ? 1000 : source_chance(l->s, 50) ? (uint64_t)-PICO_EAGAIN : make_number(l->s);
 	ask_serve(l, &n);
 	l->seed_wait = n.id;
@@ -98,6 +101,20 @@ static bool clone_as(struct life *l, pid_t tid, uint64_t flags, uint32_t slot, u
 	l->slot = slot;
 	l->cookie = cookie;
 	return true;
+}
+
+/* The kernel starts a clone again that a signal came before; or a guest does. */
+static bool clone_twice(struct life *l, pid_t tid, uint32_t slot, uint32_t cookie)
+{
+	bool first = clone_as(l, tid, PICO_CLONE_PROCESS_FLAGS, slot, cookie);
+
+	if (!first || !source_chance(l->s, 15))
+		return first;
+	if (source_chance(l->s, 30))
+		new_kid(l); /* the first one was no failure */
+	if (source_chance(l->s, 30))
+		cookie++;
+	return clone_as(l, tid, PICO_CLONE_PROCESS_FLAGS, slot, cookie) || first;
 }
 
 static uint64_t clone_flags(struct source *s)
@@ -153,7 +170,7 @@ static void seed_makes_one(struct life *l)
 	if (!l->seed_wait)
 		seed_waits(l);
 	process_take_order(l);
-	if (!l->seed_wait && clone_as(l, l->kid[0].pid, PICO_CLONE_PROCESS_FLAGS, l->slot, l->cookie))
+	if (!l->seed_wait && clone_twice(l, l->kid[0].pid, l->slot, l->cookie))
 		be_born(l);
 }
 
@@ -183,7 +200,7 @@ static void clone_makes_one(struct life *l)
 		if (!kernel_answer(a.id, &handle) || handle < 0)
 			return;
 	}
-	if (clone_as(l, parent->pid, PICO_CLONE_PROCESS_FLAGS, 30 + source_below(l->s, 8), (uint32_t)PICO_HANDLE_PAYLOAD(handle)) &&
+	if (clone_twice(l, parent->pid, 30 + source_below(l->s, 8), (uint32_t)PICO_HANDLE_PAYLOAD(handle)) &&
 	    source_chance(l->s, 80))
 		be_born(l);
 }
@@ -247,6 +264,10 @@ static void age(struct life *l)
 	for (uint32_t slot = 0; slot < l->p->slot_high; slot++)
 		l->p->threads[slot].since -= 2 * PICO__NS;
 	l->p->overdue_at -= l->p->overdue_at ? 2 * PICO__NS : 0;
+	if (l->p->dying && !l->p->ended) {
+		l->p->dying_at -= 2 * PICO__NS;
+		l->p->strays_at -= 2 * PICO__NS;
+	}
 	pthread_mutex_unlock(&l->p->lock);
 }
 

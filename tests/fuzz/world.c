@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -358,6 +359,15 @@ int world_stdio(unsigned kind)
 			return -1;
 		close(ends[0]);
 		return ends[1];
+	case 3:
+		if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends))
+			return -1;
+		close(ends[0]);
+		return ends[1];
+	case 4:
+		return open("/dev/null", O_RDWR | O_CLOEXEC);
+	case 5:
+		return open("/dev/zero", O_RDONLY | O_CLOEXEC);
 	default:
 		return terminal < 0 ? -1 : open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
 	}
@@ -438,7 +448,7 @@ static const char *granted_in_root(const char *name, int flags)
 const char *world_granted(int fd)
 {
 	static const char *const good[] = { "/memfd:pico-memory", "/memfd:pico-segment", "pipe:[", "socket:[",
-		"anon_inode:[eventfd]", "/dev/null", "/dev/pts/" };
+		"anon_inode:[eventfd]", "/dev/null", "/dev/zero", "/dev/pts/" };
 	char link[64], target[4096];
 	const char *rest;
 	int flags = fcntl(fd, F_GETFL);

@@ -408,3 +408,23 @@ Test(notified, interrupted_hello)
 	end_child(first);
 	end_child(seed);
 }
+
+/* A code that is none counts as a crash; those who ask for it before the end
+ * must not be told an error number of the guest's choice. */
+Test(notified, exit_code_that_is_none)
+{
+	int32_t seed = child(), first = child(), second = child();
+	int64_t handle;
+
+	be_first(seed, first);
+	handle = ask(PICO_NR(PICO_DC_ProcessClone), SLOT, 1, first, 0, 0, 0);
+	cr_assert_gt(handle, 0);
+	cr_assert(let_clone(first, PICO_CLONE_PROCESS_FLAGS, 7, (uint32_t)PICO_HANDLE_PAYLOAD(handle)));
+	cr_assert_eq(hello(second, 7, 0, (uint32_t)PICO_HANDLE_PAYLOAD(handle)), 0);
+	cr_expect_eq(ask(PICO_NR(PICO_DC_ProcessExit), 7, 100, second, (uint64_t)-PICO_EPERM, 0, 0), 0);
+	cr_expect_eq(instance->result.cause, PICO_CAUSE_LIBOS_CRASHED);
+	end_child(second);
+	cr_expect_eq(ask(PICO_NR(PICO_DC_ProcessGetExitCode), SLOT, 2, first, (uint64_t)handle, 0, 0), PICO_EXIT_LIBOS_CRASH);
+	end_child(first);
+	end_child(seed);
+}
