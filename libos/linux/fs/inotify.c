@@ -315,7 +315,7 @@ static int inotify_info(struct file *f, char *buf, size_t size)
 
 		if (n + 96 < size)
 			n += (size_t)snprintf(buf + n, size - n, "inotify wd:%x ino:%lx sdev:%x mask:%x ignored_mask:0\n", (u32)w->wd,
-				i ? (unsigned long)i->ino : 0, i ? (u32)i->dev : 0, w->mask & IN_EVENTS);
+				i ? (unsigned long)i->ino : 0, i ? (u32)i->dev : 0, w->mask & (IN_EVENTS | IN_ONESHOT | IN_EXCL_UNLINK));
 	}
 	unlock(&IPC->inotify_lock);
 	return (int)n;

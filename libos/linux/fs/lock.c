@@ -97,6 +97,23 @@ static int block(struct lock_context *c, void *owner, void *by)
 
 /* ---- record locks ---- */
 
+/* The locks of one owner stand together, in the order of their places: that is what F_GETLK finds first. */
+static void insert(struct list *records, struct file_lock *new)
+{
+	bool met = false;
+
+	list_for_each(p, records) {
+		const struct file_lock *l = list_entry(p, struct file_lock, node);
+		bool own = l->owner == new->owner;
+		if (own ? l->start > new->start : met) {
+			list_add_tail(p, &new->node);
+			return;
+		}
+		met |= own;
+	}
+	list_add_tail(records, &new->node);
+}
+
 /* Puts want among the locks of its owner: joins equal neighbours, cuts others.
  * spare: two free objects; those that are used are taken out. */
 static void apply(struct lock_context *c, struct file_lock *want, struct file_lock *spare[2])
@@ -131,7 +148,7 @@ static void apply(struct lock_context *c, struct file_lock *want, struct file_lo
 	}
 	if (want->type != F_UNLCK) {
 		*spare[0] = *want;
-		list_add_tail(&c->records, &spare[0]->node);
+		insert(&c->records, spare[0]);
 		spare[0] = NULL;
 	}
 }

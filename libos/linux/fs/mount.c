@@ -69,6 +69,10 @@ int mount_attach(struct mount *m, const struct path *at)
 		mount_put(m);
 		return -ENOTDIR;
 	}
+	if (at->dentry->inode->dev == PROCFS_DEV && S_ISLNK(at->dentry->inode->mode)) { /* what hides a magic link cheats who trusts it */
+		mount_put(m);
+		return -ENOENT;
+	}
 	lock(&v->lock);
 	if (at->dentry->flags & DENTRY_DEAD) {
 		unlock(&v->lock);

@@ -443,7 +443,7 @@ static bool prepend(char *buf, size_t *at, const char *s, size_t n)
 	return true;
 }
 
-int path_name(const struct path *p, char *buf, size_t size)
+static int name_of(const struct path *p, char *buf, size_t size, bool unreachable)
 {
 	struct path root = { 0 };
 	struct dentry *d = p->dentry;
@@ -473,8 +473,13 @@ int path_name(const struct path *p, char *buf, size_t size)
 		d = d->parent;
 	}
 	if (ok && at == end) ok = prepend(buf, &at, "/", 1);
+	bool reached = d == root.dentry && m == root.mnt;
 	unlock(&vfs()->lock);
+	if (ok && unreachable && !reached) ok = prepend(buf, &at, "(unreachable)", 13);
 	if (!ok) return -ENAMETOOLONG;
 	memmove(buf, buf + at, size - at);
 	return (int)(size - at) - 1;
 }
+
+int path_name(const struct path *p, char *buf, size_t size) { return name_of(p, buf, size, false); }
+int path_name_cwd(const struct path *p, char *buf, size_t size) { return name_of(p, buf, size, true); }

@@ -130,8 +130,13 @@ static int open_nameless(struct opening *o)
 		if (err) return err;
 		o->f->inode = inode_get(old->inode);
 		err = old->inode->ops->open(old->inode, o->f);
-		if (!err) o->f->flags &= ~(u32)TRANSIENT;
-		return err;
+		if (err) return err;
+		if (o->flags & O_TRUNC && S_ISREG(old->inode->mode)) {
+			o->opened = true;
+			if ((err = vfs_truncate(&old->path, o->f, 0))) return err;
+		}
+		o->f->flags &= ~(u32)TRANSIENT;
+		return 0;
 	}
 	if (want & ~old->mode_bits & 3) return -EACCES;
 	file_drop(o->f);

@@ -266,6 +266,30 @@ static int clear_buffer(const struct iobuf *b, size_t at, size_t n)
 	return 0;
 }
 
+/* From offset `at` of a buffer to the end of its page, or of its part of a vector. */
+static size_t page_rest(const struct iobuf *b, size_t at)
+{
+	u32 n = 0;
+
+	if (!b->user) return SIZE_MAX;
+	if (!b->vec_count) return PAGE_SIZE - ((b->u + at) & ~PAGE_MASK);
+	while (n < b->vec_count && at >= b->vec[n].size) at -= b->vec[n++].size;
+	return n < b->vec_count ? MIN(b->vec[n].size - at, PAGE_SIZE - ((b->vec[n].base + at) & ~PAGE_MASK)) : SIZE_MAX;
+}
+
+static size_t copy_out(const struct iobuf *b, size_t at, const char *from, size_t n)
+{
+	size_t done = 0;
+
+	if (!iobuf_copy_to(b, at, from, n)) return n;
+	while (done < n) {
+		size_t part = MIN(n - done, page_rest(b, at + done));
+		if (iobuf_copy_to(b, at + done, from + done, part)) break;
+		done += part;
+	}
+	return done;
+}
+
 s64 tmpfs_read(struct file *f, const struct iobuf *b, u64 pos)
 {
 	struct inode *i = f->inode;
@@ -284,12 +308,15 @@ s64 tmpfs_read(struct file *f, const struct iobuf *b, u64 pos)
 		while (r < n->count && run_end(&n->runs[r]) <= page) r++;
 		if (r < n->count && n->runs[r].index <= page) {
 			part = MIN(size - done, (run_end(&n->runs[r]) << PAGE_SHIFT) - at);
-			err = iobuf_copy_to(b, done, n->runs[r].mem + (at - (n->runs[r].index << PAGE_SHIFT)), part);
+			size_t copied = copy_out(b, done, n->runs[r].mem + (at - (n->runs[r].index << PAGE_SHIFT)), part);
+			if (copied < part) err = -EFAULT;
+			part = copied;
 		} else {
 			part = r < n->count ? MIN(size - done, (n->runs[r].index << PAGE_SHIFT) - at) : size - done;
 			err = clear_buffer(b, done, part);
+			if (err) part = 0;
 		}
-		if (!err) done += part;
+		done += part;
 	}
 	n->copier = NULL;
 	unlock(&i->lock);
@@ -303,7 +330,7 @@ static size_t copy_in(const struct iobuf *b, size_t at, char *to, size_t n)
 	if (!iobuf_copy_from(b, at, to, n)) return n;
 	size_t done = 0;
 	while (done < n) {
-		size_t part = MIN(n - done, PAGE_SIZE - ((uintptr_t)(b->user && !b->vec_count ? b->u + at + done : 0) & ~PAGE_MASK));
+		size_t part = MIN(n - done, page_rest(b, at + done));
 		if (iobuf_copy_from(b, at + done, to + done, part)) break;
 		done += part;
 	}

@@ -234,6 +234,7 @@ void path_get(struct path *p);
 bool path_noexec(const struct path *p); /* nothing from this mount is executed: no exec, no executable mapping */
 /* Absolute name as the current root sees it, " (deleted)" appended when unlinked; returns length or -ENAMETOOLONG. */
 int path_name(const struct path *p, char *buf, size_t size);
+int path_name_cwd(const struct path *p, char *buf, size_t size); /* the same; from outside the root it begins with "(unreachable)" */
 struct file *file_open(int dirfd, const char *name, u32 flags, u32 mode); /* kernel string; ERR_PTR */
 int path_mknod(int dirfd, const char *name, u32 mode, u64 rdev, struct path *out); /* kernel string; type in mode, umask applied; out may be NULL */
 struct file *file_open_exec(const char *name); /* checks execute permission and regular file; ERR_PTR */

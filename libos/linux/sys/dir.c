@@ -79,7 +79,7 @@ SYSCALL(getcwd)
 	path_get(&cwd);
 	unlock(&fs->lock);
 	if (cwd.dentry->flags & DENTRY_DEAD) n = -ENOENT;
-	else n = path_name(&cwd, buf, PATH_MAX);
+	else n = path_name_cwd(&cwd, buf, PATH_MAX);
 	path_put(&cwd);
 	if (n >= 0) {
 		n++;

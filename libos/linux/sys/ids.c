@@ -198,6 +198,20 @@ SYSCALL(getresgid)
 }
 
 /* These two never fail: they return what was. */
+/* Of a program's capabilities only those over files follow the file system's id. */
+static void fix_fs_caps(struct creds *c, u32 id)
+{
+	const u64 set = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH | 1ull << CAP_FOWNER | 1ull << CAP_FSETID |
+		1ull << CAP_LINUX_IMMUTABLE | 1ull << CAP_MKNOD | 1ull << CAP_MAC_OVERRIDE;
+
+	if (c->securebits & SECBIT_NO_SETUID_FIXUP)
+		return;
+	if (c->fsuid == 0 && id != 0)
+		c->cap_effective &= ~set;
+	if (c->fsuid != 0 && id == 0)
+		c->cap_effective |= c->cap_permitted & set;
+}
+
 SYSCALL(setfsuid)
 {
 	const u32 id = (u32)a[0];
@@ -205,6 +219,7 @@ SYSCALL(setfsuid)
 	const u32 old = c.fsuid;
 
 	if (id != KEEP && (id == c.uid || id == c.euid || id == c.suid || id == c.fsuid || capable(CAP_SETUID))) {
+		fix_fs_caps(&c, id);
 		c.fsuid = id;
 		commit(&c);
 	}
@@ -248,10 +263,10 @@ SYSCALL(setgroups)
 		return -EPERM;
 	if (n > MAX_GROUPS)
 		return -EINVAL;
+	if (copy_from_user(c.groups, a[1], MIN(n, ARRAY_SIZE(c.groups)) * sizeof(u32)))
+		return -EFAULT;
 	if (n > ARRAY_SIZE(c.groups))
 		return -ENOMEM;
-	if (copy_from_user(c.groups, a[1], n * sizeof(u32)))
-		return -EFAULT;
 	for (u32 i = 0; i < n; i++)
 		if (c.groups[i] == KEEP)
 			return -EINVAL;

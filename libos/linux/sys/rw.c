@@ -63,6 +63,26 @@ static s64 one(struct file *f, struct iobuf *b, u64 *pos, bool write)
 	return write ? file_write(f, b, pos) : file_read(f, b, pos);
 }
 
+/* Bytes were read that found no place: whole buffers before the bad one count. */
+static s64 give_back(struct file *f, const struct lx_iovec *v, u32 count, const char *data, size_t had, u64 *pos)
+{
+	size_t done = 0;
+
+	for (u32 i = 0; i < count && done < had; i++) {
+		size_t n = MIN(v[i].size, had - done);
+		if (copy_to_user(v[i].base, data + done, n)) break;
+		done += n;
+	}
+	if (pos) {
+		*pos -= had - done;
+	} else {
+		lock(&f->pos_lock);
+		f->pos -= had - done;
+		unlock(&f->pos_lock);
+	}
+	return done ? (s64)done : -EFAULT;
+}
+
 /* Files that take one buffer at a time: one call when there is little to copy. */
 static s64 bounce(struct file *f, const struct lx_iovec *v, u32 count, size_t total, u64 *pos, u32 flags, bool write)
 {
@@ -72,7 +92,7 @@ static s64 bounce(struct file *f, const struct lx_iovec *v, u32 count, size_t to
 	if (!b.k) return n;
 	if (write && iovec_copy_from(v, count, 0, b.k, total)) n = -EFAULT;
 	else n = one(f, &b, pos, write);
-	if (!write && n > 0 && iovec_copy_to(v, count, 0, b.k, (size_t)n)) n = -EFAULT;
+	if (!write && n > 0 && iovec_copy_to(v, count, 0, b.k, (size_t)n)) n = give_back(f, v, count, b.k, (size_t)n, pos);
 	kfree(b.k);
 	return n;
 }
@@ -110,7 +130,7 @@ static s64 transfer(struct file *f, uaddr vector, u64 count, u64 *pos, u32 flags
 	} else if (count > 1 && total && total <= SMALL_TRANSFER && (f->ops->seekable || write)) {
 		n = bounce(f, v, (u32)count, total, pos, flags, write);
 		/* A bad buffer among good ones: as much as there is. */
-		if (n == -EFAULT) n = each(f, v, (u32)count, pos, flags, write);
+		if (n == -EFAULT && write) n = each(f, v, (u32)count, pos, flags, write);
 	} else {
 		n = each(f, v, (u32)count, pos, flags, write);
 	}
