@@ -294,6 +294,14 @@ struct pico_host_info {
 	uint32_t park; /* not 0: the host asks for a park */
 	uint8_t generation[16]; /* fresh UUID at each start, restore and clone */
 	uint64_t memory_used; /* bytes, sampled */
+	uint64_t snapshot_base; /* where the library OS's part of the snapshot stream begins, page-aligned: see ProcessCheckpoint */
+	int64_t clock_offset; /* ns added to the host's monotonic clock by SystemTimeQuery, and to deadlines: the host's affair */
+};
+enum { /* ProcessCheckpoint */
+	PICO_CHECKPOINT_PARKED = 0, /* every other thread of the instance stands still */
+	PICO_CHECKPOINT_WRITTEN = 1, /* the library OS's part of the snapshot is complete */
+	PICO_CHECKPOINT_FAILED = 2, /* it could not be written */
+	PICO_CHECKPOINT_REQUEST = 3, /* the guest wants a snapshot of itself, as the host application has arranged */
 };
 enum {
 	PICO_HOST_INTERRUPT = 1, /* ^C */

@@ -115,6 +115,7 @@ int gate_thread_setup(struct gate_block *b); /* in the thread itself: system poi
 
 /* time.c */
 uint64_t gate_now(void);
+uint64_t gate_host_deadline(uint64_t deadline); /* on the host's monotonic clock */
 void gate_time_init(uint64_t vdso);
 
 /* lock words of the gate in shared memory */

@@ -39,6 +39,7 @@ void gate_unlock(uint32_t *word)
 
 int64_t gate_futex_wait(const uint32_t *address, uint32_t expected, uint64_t deadline)
 {
+	deadline = gate_host_deadline(deadline);
 	struct host_timespec ts = { (int64_t)(deadline / 1000000000u), (int64_t)(deadline % 1000000000u) };
 	bool timed = deadline != PICO_FOREVER;
 

@@ -188,7 +188,8 @@ int64_t pico_gate_ProcessGetExitCode(pico_handle process)
 
 int64_t pico_gate_ProcessCheckpoint(uint32_t flags)
 {
-	return gate_request(PICO_NR(PICO_DC_ProcessCheckpoint), flags, 0, 0, 0, 0);
+	int64_t h = gate_request(PICO_NR(PICO_DC_ProcessCheckpoint), flags, 0, 0, 0, 0);
+	return h > 0 ? gate_opened(h) : h;
 }
 
 /* Data of streams that have no descriptor: app: names and callback stdio. */

@@ -81,15 +81,30 @@ static int64_t query(int clock, bool vdso)
 	return r < 0 ? r : (int64_t)(ts[0] * 1000000000u + ts[1]);
 }
 
+/* A restored instance's clock goes on where it stood; the guest may write the
+ * offset, and has only its own clock wrong then. */
+static int64_t clock_offset(void) { return __atomic_load_n(&MAILBOX->host.clock_offset, __ATOMIC_RELAXED); }
+
 uint64_t gate_now(void)
 {
-	return (uint64_t)query(CLOCK_MONOTONIC, true);
+	return (uint64_t)(query(CLOCK_MONOTONIC, true) + clock_offset());
+}
+
+uint64_t gate_host_deadline(uint64_t deadline)
+{
+	const int64_t offset = clock_offset();
+
+	if (deadline == PICO_FOREVER || !offset)
+		return deadline;
+	if (offset > 0)
+		return deadline > (uint64_t)offset ? deadline - (uint64_t)offset : 0;
+	return deadline < PICO_FOREVER - (uint64_t)-offset ? deadline + (uint64_t)-offset : PICO_FOREVER;
 }
 
 int64_t pico_gate_SystemTimeQuery(uint32_t clock)
 {
 	switch (clock) {
-	case PICO_CLOCK_MONOTONIC: return query(CLOCK_MONOTONIC, true);
+	case PICO_CLOCK_MONOTONIC: return (int64_t)gate_now();
 	case PICO_CLOCK_REALTIME: return query(CLOCK_REALTIME, true);
 	case PICO_CLOCK_PROCESS_CPU: return query(CLOCK_PROCESS_CPUTIME_ID, false);
 	case PICO_CLOCK_THREAD_CPU: return query(CLOCK_THREAD_CPUTIME_ID, false);
