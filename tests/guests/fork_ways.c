@@ -152,7 +152,8 @@ static void vector_state(void)
 
 static void execs(void)
 {
-	char *const argv[] = { self, "exit", "42", NULL };
+	char word_argv[] = "exit", number_argv[] = "42";
+	char *const argv[] = { self, word_argv, number_argv, NULL };
 	pid_t pid = fork();
 
 	if (pid == 0) {
@@ -176,7 +177,8 @@ static void execs(void)
 	char number[16];
 	int keep = dup(p[1]);
 	snprintf(number, sizeof(number), "%d", keep);
-	char *const fd_argv[] = { self, "write", number, NULL };
+	char word_fd_argv[] = "write";
+	char *const fd_argv[] = { self, word_fd_argv, number, NULL };
 	CHECK(posix_spawn(&pid, self, NULL, NULL, fd_argv, environ) == 0);
 	close(keep);
 	close(p[1]);
@@ -191,7 +193,8 @@ static void execs(void)
 	posix_spawnattr_init(&at);
 	posix_spawnattr_setsigmask(&at, &set);
 	posix_spawnattr_setflags(&at, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	char *const mask_argv[] = { self, "mask", NULL };
+	char word_mask_argv[] = "mask";
+	char *const mask_argv[] = { self, word_mask_argv, NULL };
 	signal(SIGHUP, SIG_IGN);
 	CHECK(posix_spawn(&pid, self, NULL, &at, mask_argv, environ) == 0 && exit_of(pid) == 0);
 	signal(SIGHUP, SIG_DFL);
@@ -201,7 +204,8 @@ static void execs(void)
 static void *exec_in_thread(void *arg)
 {
 	(void)arg;
-	char *const argv[] = { self, "leader", NULL };
+	char word_argv[] = "leader";
+	char *const argv[] = { self, word_argv, NULL };
 
 	execv(self, argv);
 	_exit(1);
