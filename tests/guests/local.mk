@@ -6,7 +6,7 @@
 # Each is built twice, without and with the dynamic linker (NAME.dyn); those of
 # the C library also without it but for any address (NAME.pie). guest_cxx are in
 # C++.
-guest_tests = fork_ways fs_attr fs_copy fs_data fs_dir fs_fd fs_lock fs_map fs_mount fs_names fs_notify fs_open fs_threads \
+guest_tests = fork_ways fs_attr fs_copy fs_data fs_dir fs_fd fs_lock fs_map fs_mount fs_names fs_notify fs_open fs_shared fs_threads \
 	ipc_event ipc_files ipc_pipe ipc_poll ipc_pty ipc_unix \
 	lib_c lib_jumps lib_threads lib_timers \
 	mm_advise mm_exec mm_map mm_stack mm_threads \

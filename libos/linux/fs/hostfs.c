@@ -77,7 +77,7 @@ static u32 type_mode(const struct pico_stream_attributes *a)
 	return m ? m : S_IFREG;
 }
 
-void host_refresh(struct inode *i, const struct pico_stream_attributes *a)
+static void keep(struct inode *i, const struct pico_stream_attributes *a)
 {
 	i->mode = (i->mode & S_IFMT) | (a->mode & 07777);
 	i->uid = a->uid;
@@ -91,6 +91,30 @@ void host_refresh(struct inode *i, const struct pico_stream_attributes *a)
 	i->ctime = (struct lx_timespec){ a->ctime_sec, a->ctime_nsec };
 	i->btime = (struct lx_timespec){ a->btime_sec, a->btime_nsec };
 	hnode(i)->fresh = now_mono();
+}
+
+bool host_learn(struct inode *i, const u32 *changes, u32 mark, const struct pico_stream_attributes *a)
+{
+	struct hnode *n = hnode(i);
+
+	lock(&n->lock);
+	const bool current_ = host_mark(changes) == mark;
+	if (current_) keep(i, a);
+	else n->fresh = 0;
+	unlock(&n->lock);
+	return current_;
+}
+
+void host_changed(struct inode *i, u64 size)
+{
+	struct hnode *n = hnode(i);
+
+	lock(&n->lock);
+	__atomic_fetch_add(&hostfs_of(i)->changes, 1, __ATOMIC_RELEASE);
+	__atomic_fetch_add(&n->changes, 1, __ATOMIC_RELEASE);
+	if (size > i->size) i->size = size;
+	n->fresh = 0;
+	unlock(&n->lock);
 }
 
 bool host_same(struct inode *i, const struct pico_stream_attributes *a)
@@ -121,7 +145,7 @@ static struct inode *find_inode(struct hostfs *h, const struct pico_stream_attri
 	return NULL;
 }
 
-struct inode *host_inode(struct hostfs *h, const struct pico_stream_attributes *a, const char *link, size_t link_size)
+struct inode *host_inode(struct hostfs *h, u32 mark, const struct pico_stream_attributes *a, const char *link, size_t link_size)
 {
 	struct inode *i;
 	struct hnode *n;
@@ -130,7 +154,7 @@ struct inode *host_inode(struct hostfs *h, const struct pico_stream_attributes *
 	i = find_inode(h, a, link, link_size);
 	unlock(&h->lock);
 	if (i) {
-		host_refresh(i, a);
+		host_learn(i, &h->changes, mark, a);
 		return i;
 	}
 	i = inode_alloc(&hostfs_inode_ops, type_mode(a));
@@ -152,7 +176,7 @@ struct inode *host_inode(struct hostfs *h, const struct pico_stream_attributes *
 	i->link = text;
 	i->ino = a->inode;
 	i->dev = a->device;
-	host_refresh(i, a);
+	keep(i, a);
 	lock(&h->lock);
 	struct inode *other = find_inode(h, a, link, link_size); /* another thread may have been faster */
 	if (!other) list_add(bucket(h, a), &n->hash_node);
@@ -177,31 +201,31 @@ static void hostfs_release(struct inode *i)
 	kfree(hnode(i));
 }
 
-static void not_fresh(struct inode *i) { hnode(i)->fresh = 0; }
+static void changed(struct inode *i) { host_changed(i, 0); }
 
-int host_update(struct inode *i, bool always)
+int host_update(struct inode *i, struct pico_stream_attributes *a)
 {
-	struct pico_stream_attributes a;
 	char uri[PICO_URI_MAX];
-	u64 fresh = hnode(i)->fresh;
+	struct hnode *h = hnode(i);
+	const u64 fresh = h->fresh;
+	const u32 mark = host_mark(&h->changes);
 	s64 r;
 
-	if (!always && fresh && now_mono() - fresh < (hostfs_of(i)->read_only ? HOST_TTL : HOST_GRACE)) return 0;
+	if (fresh && now_mono() - fresh < (hostfs_of(i)->read_only ? HOST_TTL : HOST_GRACE)) return 0;
 	struct hhandle *open = handle_find(i, 0);
 	if (open) {
-		r = Dk(StreamAttributesQueryByHandle)(open->stream, &a);
+		r = Dk(StreamAttributesQueryByHandle)(open->stream, a);
 		handle_put(open);
 	} else {
 		int n = host_uri_of(i, "file:", uri);
 		if (n < 0) return n == -ENOENT ? 0 : n; /* deleted: what was known is all there is */
-		r = Dk(StreamAttributesQuery)(uri, (u64)n, 0, &a, NULL, 0);
+		r = Dk(StreamAttributesQuery)(uri, (u64)n, 0, a, NULL, 0);
 		/* Another object has the name now: this one keeps what was known. */
-		if (r >= 0 && !host_same(i, &a)) return 0;
+		if (r >= 0 && !host_same(i, a)) return 0;
 		if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP) return 0;
 	}
 	if (r < 0) return (int)r;
-	host_refresh(i, &a);
-	return 0;
+	return !host_learn(i, &h->changes, mark, a);
 }
 
 /* ---- names; dir is locked ---- */
@@ -248,11 +272,12 @@ static int hostfs_lookup(struct inode *dir, struct dentry *d)
 	struct pico_stream_attributes a;
 	char *link = kmalloc(PATH_MAX);
 	size_t link_size = 0;
+	const u32 mark = host_mark(&h->changes);
 
 	if (!link) return -ENOMEM;
 	int r = query(d, &a, link, &link_size);
 	if (!r) {
-		struct inode *i = host_inode(h, &a, link, link_size);
+		struct inode *i = host_inode(h, mark, &a, link, link_size);
 		if (i) dentry_set(d, i);
 		else r = -ENOMEM;
 	}
@@ -267,16 +292,17 @@ static int hostfs_revalidate(struct dentry *d, bool last)
 	struct hostfs *h = hostfs_of(d->parent->inode);
 	struct pico_stream_attributes a;
 	char *link = kmalloc(PATH_MAX);
+	struct inode *i = d->inode;
+	const u32 mark = i ? host_mark(&hnode(i)->changes) : 0;
 	size_t link_size = 0;
 	int r = link ? query(d, &a, link, &link_size) : -ENOMEM;
 
 	(void)last;
 	if (r < 0) goto out;
-	struct inode *i = d->inode;
 	bool same = r ? !i : i && host_same(i, &a) &&
 		(!i->link || (strlen(i->link) == link_size && !memcmp(i->link, link, link_size)));
 	if (same) {
-		if (i) host_refresh(i, &a);
+		if (i) host_learn(i, &hnode(i)->changes, mark, &a);
 		host_validated(h, d);
 	} else if (i) {
 		handles_close_idle(i); /* deleted on the host: give its space back */
@@ -300,9 +326,9 @@ static void claim(struct pico_stream_attributes *a, const char *uri, int n, u32 
 
 static int bind_new(struct hostfs *h, struct inode *dir, struct dentry *d, struct pico_stream_attributes *a, const char *uri, int n)
 {
-	not_fresh(dir);
+	changed(dir);
 	claim(a, uri, n, 0);
-	struct inode *i = host_inode(h, a, NULL, 0);
+	struct inode *i = host_inode(h, host_mark(&h->changes), a, NULL, 0); /* new: nobody else knows it yet */
 	if (!i) return -ENOMEM;
 	dentry_set(d, i);
 	host_validated(h, d);
@@ -358,7 +384,7 @@ static int hostfs_symlink(struct inode *dir, struct dentry *d, const char *targe
 	s64 r = Dk(StreamRename)(text, size + 5, uri, (u64)n, PICO_RENAME_SYMLINK);
 	kfree(text);
 	if (r < 0) return (int)r;
-	not_fresh(dir);
+	changed(dir);
 	int err = hostfs_lookup(dir, d);
 	if (err || !d->inode) return err ? err : -ENOENT;
 	struct pico_stream_attributes a = { .uid = d->inode->uid, .gid = d->inode->gid };
@@ -388,8 +414,8 @@ static int hostfs_link(struct inode *dir, struct dentry *d, struct inode *target
 	if (open) handle_put(open);
 	if (r < 0) return (int)r;
 	target->nlink++;
-	not_fresh(target);
-	not_fresh(dir);
+	changed(target);
+	changed(dir);
 	dentry_set(d, inode_get(target));
 	host_validated(hostfs_of(dir), d);
 	return 0;
@@ -399,7 +425,7 @@ static void name_gone(struct inode *i)
 {
 	if (!hostfs_inode(i)) return;
 	i->nlink = S_ISDIR(i->mode) || !i->nlink ? 0 : i->nlink - 1;
-	not_fresh(i);
+	changed(i);
 	if (!i->nlink) handles_close_idle(i);
 }
 
@@ -416,7 +442,7 @@ static int hostfs_unlink(struct inode *dir, struct dentry *d)
 		return (int)r;
 	}
 	name_gone(d->inode);
-	not_fresh(dir);
+	changed(dir);
 	return 0;
 }
 
@@ -432,9 +458,9 @@ static int hostfs_rename(struct inode *dir, struct dentry *d, struct inode *new_
 		return (int)r;
 	}
 	if (new_d->inode && !(flags & PICO_RENAME_EXCHANGE)) name_gone(new_d->inode);
-	not_fresh(dir);
-	not_fresh(new_dir);
-	not_fresh(d->inode);
+	changed(dir);
+	changed(new_dir);
+	changed(d->inode);
 	host_validated(hostfs_of(dir), d);
 	return 0;
 }
@@ -443,10 +469,21 @@ static int hostfs_rename(struct inode *dir, struct dentry *d, struct inode *new_
 
 static int hostfs_getattr(struct inode *i, struct kstat *st)
 {
-	int err = host_update(i, false);
+	struct pico_stream_attributes a;
+	const int r = host_update(i, &a);
 
 	generic_getattr(i, st);
-	return err;
+	if (r <= 0) return r;
+	st->mode = (st->mode & S_IFMT) | (a.mode & 07777);
+	st->uid = a.uid;
+	st->gid = a.gid;
+	st->nlink = a.link_count;
+	st->size = a.size;
+	st->blocks = a.blocks;
+	st->atime = (struct lx_timespec){ a.atime_sec, a.atime_nsec };
+	st->mtime = (struct lx_timespec){ a.mtime_sec, a.mtime_nsec };
+	st->ctime = (struct lx_timespec){ a.ctime_sec, a.ctime_nsec };
+	return 0;
 }
 
 static u32 attr_valid(u32 valid)
@@ -492,7 +529,7 @@ static int hostfs_setattr(struct inode *i, u32 valid, const struct kstat *st)
 	if (valid & SETATTR_MODE) i->mode = (i->mode & S_IFMT) | a.mode;
 	if (valid & SETATTR_UID) i->uid = st->uid;
 	if (valid & SETATTR_GID) i->gid = st->gid;
-	not_fresh(i);
+	changed(i);
 	return 0;
 }
 
@@ -566,7 +603,7 @@ struct inode *hostfs_root(const char *guest_path, u32 type, bool read_only, int 
 	h->read_only = read_only;
 	h->prefix_size = size == 1 ? 0 : (u32)size;
 	memcpy(h->prefix, guest_path, size + 1);
-	i = host_inode(h, &a, NULL, 0);
+	i = host_inode(h, 0, &a, NULL, 0);
 	if (!i) kfree(h);
 	return i;
 }

@@ -6,6 +6,11 @@
  * for a time: on a read-only mount for a second; on a writable one, where the
  * host may change anything, only for GRACE (one system call's worth) at the end
  * of a path, and for a second where a directory is only walked through.
+ *
+ * An answer may be older than what another task has done since it was asked for:
+ * a size that is put back so is a lost write to a database. So each change is
+ * counted when it is done, and an answer is kept only when the count is still
+ * what it was before the question; whoever asked may use it all the same.
  */
 #ifndef FS_HOSTFS_H
 #define FS_HOSTFS_H
@@ -19,6 +24,7 @@
 
 struct hostfs {
 	struct lock lock; /* the hash */
+	u32 changes; /* of all its inodes */
 	struct list hash[HOST_HASH];
 	bool read_only, no_exec;
 	u32 prefix_size; /* 0 for "/" */
@@ -29,6 +35,8 @@ struct hnode { /* inode->data */
 	struct inode *inode;
 	u64 device, ino;
 	s64 btime_sec; u32 btime_nsec; /* tells a reused inode number */
+	struct lock lock; /* attributes and these two */
+	u32 changes;
 	u64 fresh; /* when the attributes were learnt; 0: not to be believed */
 	struct list handles; /* under vfs()->host_lock */
 };
@@ -46,11 +54,14 @@ bool hostfs_inode(const struct inode *i);
 /* URI of a name in the cache. Length, or -ENAMETOOLONG. */
 int host_uri(struct dentry *d, const char *scheme, char buf[PICO_URI_MAX]);
 int host_uri_of(struct inode *i, const char *scheme, char buf[PICO_URI_MAX]); /* of any of its names; -ENOENT: deleted */
-struct inode *host_inode(struct hostfs *h, const struct pico_stream_attributes *a, const char *link, size_t link_size);
+/* mark: host_mark(&h->changes) before a was asked for. */
+struct inode *host_inode(struct hostfs *h, u32 mark, const struct pico_stream_attributes *a, const char *link, size_t link_size);
 bool host_same(struct inode *i, const struct pico_stream_attributes *a);
-void host_refresh(struct inode *i, const struct pico_stream_attributes *a);
+static inline u32 host_mark(const u32 *changes) { return __atomic_load_n(changes, __ATOMIC_ACQUIRE); }
+bool host_learn(struct inode *i, const u32 *changes, u32 mark, const struct pico_stream_attributes *a); /* true: kept */
+void host_changed(struct inode *i, u64 size); /* something was done; a write reached to size */
 void host_validated(struct hostfs *h, struct dentry *d);
-int host_update(struct inode *i, bool always); /* attributes afresh when they are old */
+int host_update(struct inode *i, struct pico_stream_attributes *a); /* attributes afresh when they are old. 1: only a has them, for i has changed */
 
 /* hostfs_file.c */
 struct hhandle *handle_find(struct inode *i, u32 access); /* one that is open already; users counted */

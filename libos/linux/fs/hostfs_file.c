@@ -162,13 +162,14 @@ int host_open(struct inode *i, struct file *f)
 		return open ? opened(f, open) : n;
 	}
 	if (n < 0) return n;
+	const u32 mark = host_mark(&hnode(i)->changes);
 	s64 r = host_stream_open(h, uri, (u64)n, &access, 0, 0, &a);
 	if (r < 0) return r == -ELOOP ? -ESTALE : (int)r;
 	if (!host_same(i, &a)) {
 		Dk(ObjectClose)(r);
 		return -ESTALE;
 	}
-	host_refresh(i, &a);
+	host_learn(i, &hnode(i)->changes, mark, &a);
 	return opened(f, handle_new(i, r, access));
 }
 
@@ -212,6 +213,7 @@ int host_lookup_open(struct inode *dir, struct dentry *d, struct file *f, u32 mo
 	}
 	int n = host_uri(d, "file:", uri);
 	if (n < 0) return n;
+	const u32 mark = host_mark(&h->changes);
 	if (create && !d->inode) {
 		r = host_stream_open(h, uri, (u64)n, &access, PICO_OPEN_CREATE | PICO_OPEN_EXCLUSIVE, mode & 07777, &a);
 		if (r >= 0) *created = true;
@@ -237,7 +239,6 @@ int host_lookup_open(struct inode *dir, struct dentry *d, struct file *f, u32 mo
 	if (r == -ELOOP || r == -EISDIR || r == -ENXIO || r == -ENOTDIR || r == -EACCES || r == -EPERM || r == -EOPNOTSUPP) return 1;
 	if (r < 0) return (int)r;
 	if (*created) {
-		hnode(dir)->fresh = 0;
 		claim(r, &a);
 	}
 	if (d->inode && !host_same(d->inode, &a)) {
@@ -245,12 +246,13 @@ int host_lookup_open(struct inode *dir, struct dentry *d, struct file *f, u32 mo
 		dentry_drop(d, 0);
 		return -ESTALE;
 	}
-	struct inode *i = d->inode ? d->inode : host_inode(h, &a, NULL, 0);
+	struct inode *i = d->inode ? d->inode : host_inode(h, mark, &a, NULL, 0);
+	if (*created) host_changed(dir, 0);
 	if (!i) {
 		Dk(ObjectClose)(r);
 		return -ENOMEM;
 	}
-	if (d->inode) host_refresh(i, &a);
+	if (d->inode) host_learn(i, &h->changes, mark, &a);
 	else dentry_set(d, i);
 	host_validated(h, d);
 	return opened(f, handle_new(i, r, access));
@@ -268,7 +270,7 @@ int host_tmpfile(struct inode *dir, struct file *f, u32 mode)
 	s64 r = Dk(StreamOpen)(uri, (u64)n, access, PICO_OPEN_TEMPORARY | (f->flags & O_EXCL ? PICO_OPEN_EXCLUSIVE : 0), mode & 07777, &a);
 	if (r < 0) return (int)r;
 	claim(r, &a);
-	struct inode *i = host_inode(h, &a, NULL, 0);
+	struct inode *i = host_inode(h, host_mark(&h->changes), &a, NULL, 0); /* new: nobody else knows it */
 	if (!i) {
 		Dk(ObjectClose)(r);
 		return -ENOMEM;
@@ -319,7 +321,7 @@ int host_resize(struct inode *i, u64 size)
 	handle_put(h);
 	if (r < 0) return (int)r;
 	i->size = size;
-	hnode(i)->fresh = 0;
+	host_changed(i, 0);
 	return 0;
 }
 
@@ -346,6 +348,7 @@ static s64 append(struct file *f, const struct iobuf *b, const void *from)
 	if (n >= 0) n = settled(Dk(StreamWrite)(f->stream, end, from, b->size, NULL));
 	if (n > 0) i->size += (u64)n;
 	f->append_end = i->size;
+	host_changed(i, 0);
 	unlock(&i->lock);
 	return n;
 }
@@ -356,23 +359,18 @@ static s64 host_write(struct file *f, const struct iobuf *b, u64 pos)
 	const void *from = b->user ? (const void *)b->u : b->k;
 	s64 n;
 
-	if (unlikely(b->flags & IOBUF_APPEND)) {
-		n = append(f, b, from);
-	} else {
-		n = settled(Dk(StreamWrite)(f->stream, pos, from, b->size, NULL));
-		if (n > 0 && pos + (u64)n > i->size) i->size = pos + (u64)n;
-	}
-	hnode(i)->fresh = 0;
+	if (unlikely(b->flags & IOBUF_APPEND)) return append(f, b, from);
+	n = settled(Dk(StreamWrite)(f->stream, pos, from, b->size, NULL));
+	host_changed(i, n > 0 ? pos + (u64)n : 0);
 	return n;
 }
 
 static s64 host_seek(struct file *f, s64 offset, int whence)
 {
-	if (whence > 1) {
-		int err = host_update(f->inode, false);
-		if (err) return err;
-	}
-	return seek_to(f, offset, whence, f->inode->size);
+	struct pico_stream_attributes a;
+	const int r = whence > 1 ? host_update(f->inode, &a) : 0;
+
+	return r < 0 ? r : seek_to(f, offset, whence, r ? a.size : f->inode->size);
 }
 
 static int host_mmap(struct file *f, u64 addr, u64 size, u32 vma_flags, u64 offset)
@@ -400,7 +398,9 @@ static int host_fallocate(struct file *f, u32 mode, u64 offset, u64 size)
 		if (modes[k].linux_mode == mode) {
 			s64 r = settled(Dk(StreamSetLength)(f->stream, size, modes[k].mode, offset));
 			if (r < 0) return (int)r;
-			return host_update(f->inode, true);
+			host_changed(f->inode, mode ? 0 : offset + size);
+			struct pico_stream_attributes a;
+			return MIN(0, host_update(f->inode, &a));
 		}
 	return -EOPNOTSUPP;
 }
