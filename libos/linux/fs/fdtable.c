@@ -111,18 +111,6 @@ static int close_file(struct files *fs, struct file *f)
 	return err;
 }
 
-void files_put(struct files *fs)
-{
-	if (!fs || !ref_put(&fs->ref)) return;
-	for (u32 n = 0; n < fs->size; n++)
-		if (fs->slots[n]) close_file(fs, fs->slots[n]);
-	if (fs->slots != fs->first_slots) {
-		kfree(fs->slots);
-		kfree(fs->open);
-	}
-	kfree(fs);
-}
-
 static struct file *take(struct files *fs, u32 n) /* lock held */
 {
 	struct file *f = n < fs->size ? fs->slots[n] : NULL;
@@ -133,6 +121,28 @@ static struct file *take(struct files *fs, u32 n) /* lock held */
 	set_bit(fs->cloexec, n, false);
 	if (n < fs->lowest) fs->lowest = n;
 	return f;
+}
+
+static void close_all(struct files *fs)
+{
+	for (u32 n = 0; n < fs->size; n++) {
+		if (!fs->slots[n]) continue;
+		lock(&fs->lock);
+		struct file *f = take(fs, n);
+		unlock(&fs->lock);
+		close_file(fs, f);
+	}
+}
+
+void files_put(struct files *fs)
+{
+	if (!fs || !ref_put(&fs->ref)) return;
+	close_all(fs);
+	if (fs->slots != fs->first_slots) {
+		kfree(fs->slots);
+		kfree(fs->open);
+	}
+	kfree(fs);
 }
 
 void files_close_on_exec(struct files *fs)
@@ -304,6 +314,20 @@ int files_next(struct files *fs, int fd, struct file **out, bool *cloexec)
 	return n;
 }
 
+struct file *files_file(struct files *fs, int fd, bool *cloexec)
+{
+	struct file *f = NULL;
+
+	if (!fs || fd < 0) return NULL;
+	lock(&fs->lock);
+	if ((u32)fd < fs->size && (f = fs->slots[fd])) {
+		ref_get(&f->ref);
+		if (cloexec) *cloexec = bit(fs->cloexec, (u32)fd);
+	}
+	unlock(&fs->lock);
+	return f;
+}
+
 int fd_close_range(u32 first, u32 last, bool cloexec_only)
 {
 	struct files *fs = current->files;
@@ -330,9 +354,21 @@ int files_unshare(void)
 	if (__atomic_load_n(&old->ref.count, __ATOMIC_ACQUIRE) == 1) return 0;
 	fs = files_copy(old);
 	if (!fs) return -ENOMEM;
-	current->files = fs;
-	files_put(old);
+	files_replace(fs);
 	return 0;
+}
+
+/* Who looks at this task's table takes a reference under sig_lock. Closing needs current->files. */
+void files_replace(struct files *fs)
+{
+	struct files *old = current->files;
+
+	if (!fs && __atomic_load_n(&old->ref.count, __ATOMIC_ACQUIRE) == 1)
+		close_all(old);
+	lock(&current->process->sig_lock);
+	current->files = fs;
+	unlock(&current->process->sig_lock);
+	files_put(old);
 }
 
 /* ---- working directory, root, umask ---- */

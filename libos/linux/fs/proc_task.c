@@ -412,13 +412,10 @@ static int follow_exe(struct pseudo *e, struct path *out, struct file **f) { (vo
 static struct file *entry_file(struct pseudo *e, int fd, bool *cloexec)
 {
 	struct task *t = proc_task(e);
-	struct file *f = NULL;
+	struct files *files = t ? task_files_get(t) : NULL;
+	struct file *f = files_file(files, fd, cloexec);
 
-	if (t && t->files && files_next(t->files, fd, &f, cloexec) != fd) {
-		if (f)
-			file_put(f);
-		f = NULL;
-	}
+	files_put(files);
 	task_put(t);
 	return f;
 }
@@ -519,8 +516,10 @@ static bool next_fd(struct pseudo *dir, u64 *pos, char name[64], struct pseudo *
 	struct task *t = proc_task(dir);
 	struct file *f = NULL;
 	bool cloexec;
-	int fd = t && t->files ? files_next(t->files, (int)*pos, &f, &cloexec) : -1;
+	struct files *files = t ? task_files_get(t) : NULL;
+	int fd = files ? files_next(files, (int)*pos, &f, &cloexec) : -1;
 
+	files_put(files);
 	task_put(t);
 	if (fd < 0)
 		return false;

@@ -120,8 +120,10 @@ struct files *files_copy(struct files *old);
 int files_unshare(void); /* the current task has a table that no other has, or -ENOMEM */
 void files_get(struct files *fs);
 void files_put(struct files *fs);
+void files_replace(struct files *fs); /* the current task's, by this one (its reference) or none */
 void files_close_on_exec(struct files *fs);
 /* For /proc: the next descriptor in use from fd on; -1 when none; file reference taken. */
+struct file *files_file(struct files *fs, int fd, bool *cloexec); /* reference; NULL: none, or fs is NULL */
 int files_next(struct files *fs, int fd, struct file **out, bool *cloexec);
 
 struct fs_context { struct ref ref; struct lock lock; struct path root, cwd; u32 umask; };

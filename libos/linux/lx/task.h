@@ -84,7 +84,8 @@ struct task {
 	void *futex; /* the futex code's own */
 	struct sem_undo_list *sem_undo; /* ipc/sysv_sem.c; shared by CLONE_SYSVSEM; NULL: nothing yet */
 	struct wait_entry wait_slot; /* for a wait on one queue: entries lie in the segment, a waker of another picoprocess reads them */
-	u64 timer_slack;
+	u64 timer_slack, default_slack; /* the second is what a slack of 0 means */
+	u64 dl_runtime, dl_deadline, dl_period; /* SCHED_DEADLINE: told, not kept */
 	u32 pdeath_signal, dumpable_unused;
 	u32 parked; /* atomic: it stands still until the instance goes on */
 	u32 sync_count; /* how often it passed the kernel on request */
@@ -222,6 +223,8 @@ static inline bool signal_pending(void)
 struct task *task_by_tid(u32 tid); /* reference taken; NULL */
 struct process *process_by_pid(u32 pid); /* reference taken; NULL */
 void task_put(struct task *t);
+struct files *task_files_get(struct task *t); /* its descriptors; reference; NULL: it has left them */
+bool task_may_access(const struct task *t); /* may the current task look into it? */
 void process_put(struct process *p);
 /* Make t look at its flags soon: wakes it, or interrupts its program code. */
 void task_kick(struct task *t, u32 tif);

@@ -59,8 +59,6 @@ static const struct advice advices[] = {
 	[MADV_KEEPONFORK] = { .valid = true, .clear = VMA_WIPEONFORK, .host = PICO_VM_KEEP_ON_FORK },
 	[MADV_DONTDUMP] = { .valid = true, .set = VMA_DONTDUMP },
 	[MADV_DODUMP] = { .valid = true, .clear = VMA_DONTDUMP },
-	[MADV_MERGEABLE] = { .valid = true },
-	[MADV_UNMERGEABLE] = { .valid = true },
 	[MADV_HUGEPAGE] = { .valid = true, .host = PICO_VM_HUGE },
 	[MADV_NOHUGEPAGE] = { .valid = true, .host = PICO_VM_NO_HUGE },
 	[MADV_COLD] = { .valid = true, .want = WANT_UNLOCKED },

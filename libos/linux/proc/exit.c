@@ -162,8 +162,7 @@ static void leave_shared(struct task *t)
 	}
 	sysv_task_exit(t);
 	if (files) {
-		files_put(files); /* the last closes: current->files is needed till then */
-		t->files = NULL;
+		files_replace(NULL);
 	}
 	if (fs) {
 		t->fs = NULL;

@@ -10,6 +10,7 @@
 #include "../lx/mm.h"
 #include "../lx/proc.h"
 #include "../lx/uaccess.h"
+#include <linux/capability.h>
 
 #define PID_MAX 32768u
 #define FIRST_PID 1u
@@ -26,10 +27,33 @@ struct task *task_alloc(void)
 	list_init(&t->dead_node);
 	sigpending_init(&t->pending);
 	t->altstack.flags = 2; /* SS_DISABLE */
-	t->timer_slack = 50000;
+	t->timer_slack = t->default_slack = 50000;
 	t->orig_rax = (u64)-1;
 	t->start_time = now_mono();
 	return t;
+}
+
+struct files *task_files_get(struct task *t)
+{
+	lock(&t->process->sig_lock);
+	struct files *files = t->files;
+	if (files)
+		files_get(files);
+	unlock(&t->process->sig_lock);
+	return files;
+}
+
+/* As ptrace(2) has it: one's own, or same ids and nothing to hide. */
+bool task_may_access(const struct task *t)
+{
+	const struct creds *c = &current->process->creds, *o = &t->process->creds;
+
+	if (t->process == current->process)
+		return true;
+	if (capable(CAP_SYS_PTRACE))
+		return true;
+	return c->uid == o->uid && c->uid == o->euid && c->uid == o->suid && c->gid == o->gid && c->gid == o->egid && c->gid == o->sgid &&
+	       t->process->dumpable == 1 && !(o->cap_permitted & ~c->cap_permitted);
 }
 
 /* The host clears host_alive in the struct when the thread uses no memory any

@@ -64,10 +64,16 @@ void task_inherit(struct task *t, const struct task *from, const struct clone_re
 	t->sigmask = from->sigmask;
 	t->nice = from->nice;
 	t->ioprio = from->ioprio;
-	t->policy = from->policy;
-	t->rt_priority = from->rt_priority;
+	if (from->policy & SCHED_RESET_ON_FORK) {
+		const u32 policy = from->policy & ~(u32)SCHED_RESET_ON_FORK;
+		t->policy = policy == SCHED_FIFO || policy == SCHED_RR || policy == SCHED_DEADLINE ? SCHED_NORMAL : policy;
+		t->nice = t->nice < 0 ? 0 : t->nice;
+	} else {
+		t->policy = from->policy;
+		t->rt_priority = from->rt_priority;
+	}
 	memcpy(t->affinity, from->affinity, sizeof(t->affinity));
-	t->timer_slack = from->timer_slack;
+	t->timer_slack = t->default_slack = from->timer_slack;
 }
 
 int task_share_files(struct task *t, const struct task *from, u64 flags)
@@ -271,11 +277,10 @@ SYSCALL(unshare)
 	if (f & CLONE_SYSVSEM)
 		sem_undo_exit(current);
 	if (f & CLONE_FILES) {
-		struct files *copy = files_copy(current->files), *old = current->files;
+		struct files *copy = files_copy(current->files);
 		if (!copy)
 			return -ENOMEM;
-		current->files = copy;
-		files_put(old);
+		files_replace(copy);
 	}
 	if (f & CLONE_FS) {
 		struct fs_context *copy = fs_context_copy(current->fs), *old = current->fs;

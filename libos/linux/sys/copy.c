@@ -232,6 +232,27 @@ SYSCALL(tee)
 	return n;
 }
 
+/* What finds room is taken; only for the first of it there is a wait. */
+static s64 give(struct file *f, struct lx_iovec *v, u32 count, struct iobuf b)
+{
+	size_t total = b.size;
+	s64 first, n;
+
+	b.size = MIN(total, (size_t)PIPE_ATOMIC);
+	first = file_write(f, &b, NULL);
+	if (first < (s64)b.size || (size_t)first == total) return first;
+	for (size_t skip = (size_t)first; skip;) {
+		size_t part = MIN(skip, v->size);
+		v->base += part;
+		v->size -= part;
+		skip -= part;
+		if (!v->size) v++, count--;
+	}
+	b = (struct iobuf){ .user = true, .vec_count = count, .vec = v, .size = total - (size_t)first, .flags = IOBUF_NOWAIT };
+	n = file_write(f, &b, NULL);
+	return n > 0 ? first + n : first;
+}
+
 /* Copies: the pages stay the program's. */
 SYSCALL(vmsplice)
 {
@@ -251,7 +272,7 @@ SYSCALL(vmsplice)
 		return n;
 	}
 	struct iobuf b = { .user = true, .vec_count = (u32)a[2], .vec = v, .size = total, .flags = (u32)a[3] & SPLICE_NONBLOCK ? IOBUF_NOWAIT : 0 };
-	if (total) n = write ? file_write(f, &b, NULL) : file_read(f, &b, NULL);
+	if (total) n = write ? give(f, v, (u32)a[2], b) : file_read(f, &b, NULL);
 	if (v != small) kfree(v);
 	file_put(f);
 	return n;

@@ -139,7 +139,7 @@ out:
 	return err;
 }
 
-/* Another's descriptors are for who may trace it: nobody may. */
+/* Another's descriptors are for who may trace it. */
 SYSCALL(pidfd_getfd)
 {
 	if ((u32)a[2])
@@ -147,16 +147,37 @@ SYSCALL(pidfd_getfd)
 	struct process *p = pidfd_process((s32)a[0], NULL);
 	if (!p)
 		return -EBADF;
-	s64 r = -EPERM;
-	if (p == current->process) {
-		struct file *f = fd_get((s32)a[1]);
-		r = f ? fd_install(f, O_CLOEXEC, 0) : -EBADF;
+	struct task *t = ended(p) ? NULL : process_any_task(p);
+	s64 r = !t ? -ESRCH : !task_may_access(t) ? -EPERM : 0;
+	if (!r) {
+		struct files *files = task_files_get(t);
+		struct file *f = files_file(files, (s32)a[1], NULL);
+		r = f ? fd_install(f, O_CLOEXEC, 0) : files ? -EBADF : -ESRCH;
+		files_put(files);
 	}
+	task_put(t);
 	process_put(p);
 	return r;
 }
 
-/* Equal things of two processes compare as 0; only one's own may be looked at. */
+static s64 order(const void *one, const void *two) { return one == two ? 0 : one < two ? 1 : 2; }
+
+static s64 compare_files(struct task *x, int fd, struct task *y, int other)
+{
+	struct files *one = task_files_get(x), *two = task_files_get(y);
+	struct file *f = files_file(one, fd, NULL), *g = files_file(two, other, NULL);
+	const s64 r = f && g ? order(f, g) : -EBADF;
+
+	if (f)
+		file_put(f);
+	if (g)
+		file_put(g);
+	files_put(one);
+	files_put(two);
+	return r;
+}
+
+/* Equal things of two processes compare as 0. */
 SYSCALL(kcmp)
 {
 	enum { FILE_, VM, FILES, FS, SIGHAND, IO, SYSVSEM, EPOLL_TFD };
@@ -167,27 +188,19 @@ SYSCALL(kcmp)
 	if (!x || !y)
 		goto out;
 	r = -EPERM;
-	if (x->process != current->process || y->process != current->process)
+	if (!task_may_access(x) || !task_may_access(y))
 		goto out;
 	switch ((u32)a[2]) {
-	case FILE_: {
-		struct file *f = fd_get_any((s32)a[3]), *g = fd_get_any((s32)a[4]);
-		r = f && g ? (f == g ? 0 : f < g ? 1 : 2) : -EBADF;
-		if (f)
-			file_put(f);
-		if (g)
-			file_put(g);
-		goto out;
-	}
+	case FILE_: r = compare_files(x, (s32)a[3], y, (s32)a[4]); goto out;
 	case VM: one = x->mm; two = y->mm; break;
 	case FILES: one = x->files; two = y->files; break;
 	case FS: one = x->fs; two = y->fs; break;
-	case SIGHAND: one = x->process; two = y->process; break;
+	case SIGHAND: one = x->process->sighand; two = y->process->sighand; break;
 	case IO: case SYSVSEM: break;
 	case EPOLL_TFD: r = -EOPNOTSUPP; goto out;
 	default: r = -EINVAL; goto out;
 	}
-	r = one == two ? 0 : one < two ? 1 : 2;
+	r = order(one, two);
 out:
 	task_put(x);
 	task_put(y);

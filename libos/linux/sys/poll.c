@@ -170,6 +170,7 @@ static void forget(struct watched *v, u32 count, struct watched *small)
 }
 
 /* Timeouts are given back as Linux gives them: what is left, never negative. */
+#define STICKY_TIMEOUTS 0x4000000u /* of personality(2): as other Unixes, a timeout is not changed */
 struct wait_time { uaddr at; enum { TIME_NONE, TIME_SPEC, TIME_VAL } kind; u64 deadline; bool given, zero; };
 
 static int take_timeout(struct wait_time *t, uaddr at, int kind)
@@ -204,7 +205,7 @@ static void give_timeout(const struct wait_time *t)
 	struct lx_timespec left = { 0, 0 };
 	u64 now;
 
-	if (!t->given || t->zero)
+	if (!t->given || t->zero || current->process->personality & STICKY_TIMEOUTS)
 		return;
 	now = now_mono();
 	if (t->deadline > now) {

@@ -140,7 +140,7 @@ static s64 ambient(const u64 *a)
 
 static s64 set_slack(const u64 *a)
 {
-	current->timer_slack = a[1] ? a[1] : 50000;
+	current->timer_slack = a[1] ? a[1] : current->default_slack;
 	return 0;
 }
 
@@ -262,8 +262,8 @@ SYSCALL(arch_prctl)
 		return -EPERM;
 	case ARCH_GET_CPUID:
 		return 1;
-	case ARCH_SET_CPUID:
-		return a[1] ? 0 : -ENODEV;
+	case ARCH_SET_CPUID: /* cpuid cannot be made to fault */
+		return -ENODEV;
 	}
 	return -EINVAL;
 }

@@ -171,6 +171,15 @@ SYSCALL(sched_rr_get_interval)
 	return put_user(ts, a[1]);
 }
 
+#define DL_MIN 1024u /* ns */
+
+static int check_deadline(const struct task *t, u64 runtime, u64 deadline, u64 period)
+{
+	if (!deadline || runtime < DL_MIN || (s64)deadline < 0 || (s64)period < 0 || (period && period < deadline) || deadline < runtime)
+		return -EINVAL;
+	return owns(t) && capable(CAP_SYS_NICE) ? 0 : -EPERM;
+}
+
 struct lx_sched_attr { u32 size, policy; u64 flags; s32 nice; u32 priority; u64 runtime, deadline, period; u32 util_min, util_max; };
 #define ATTR_SIZE_0 48u
 
@@ -186,7 +195,12 @@ SYSCALL(sched_getattr)
 		return -ESRCH;
 	at.policy = t->policy & ~(u32)SCHED_RESET_ON_FORK;
 	at.flags = t->policy & SCHED_RESET_ON_FORK ? 1 : 0;
-	at.nice = realtime(at.policy) ? 0 : t->nice;
+	at.nice = realtime(at.policy) || at.policy == SCHED_DEADLINE ? 0 : t->nice;
+	if (at.policy == SCHED_DEADLINE) {
+		at.runtime = t->dl_runtime;
+		at.deadline = t->dl_deadline;
+		at.period = t->dl_period;
+	}
 	at.priority = t->rt_priority;
 	at.util_max = 1024;
 	task_put(t);
@@ -211,11 +225,15 @@ SYSCALL(sched_setattr)
 	struct task *t = by_tid((s32)a[0]);
 	if (!t)
 		return -ESRCH;
-	s64 err = at.policy == SCHED_DEADLINE ? -EPERM : policy_ok(at.policy) ? check_policy(t, at.policy, (s32)at.priority) : -EINVAL;
+	s64 err = at.policy == SCHED_DEADLINE ? check_deadline(t, at.runtime, at.deadline, at.period) :
+		policy_ok(at.policy) ? check_policy(t, at.policy, (s32)at.priority) : -EINVAL;
 	if (!err) {
+		t->dl_runtime = at.runtime;
+		t->dl_deadline = at.deadline;
+		t->dl_period = at.period ? at.period : at.deadline;
 		t->policy = at.policy | (at.flags & 1 ? SCHED_RESET_ON_FORK : 0);
 		t->rt_priority = at.priority;
-		if (!realtime(at.policy))
+		if (!realtime(at.policy) && at.policy != SCHED_DEADLINE)
 			t->nice = at.nice < -20 ? -20 : at.nice > 19 ? 19 : at.nice;
 	}
 	task_put(t);

@@ -9,6 +9,8 @@
 #include "../lx/uaccess.h"
 #include <linux/capability.h>
 #include <linux/random.h>
+#include <linux/reboot.h>
+#include <linux/signal.h>
 
 #define NAME_SIZE 65
 #define PERSONALITY_KNOWN 0xffffffffu
@@ -141,20 +143,52 @@ SYSCALL(syslog)
 #define REFUSED(name, capability, error) \
 	SYSCALL(name) { return capable(capability) ? (error) : -EPERM; }
 
-REFUSED(reboot, CAP_SYS_BOOT, -EPERM)
 REFUSED(kexec_load, CAP_SYS_BOOT, -EPERM)
 REFUSED(kexec_file_load, CAP_SYS_BOOT, -EPERM)
 REFUSED(init_module, CAP_SYS_MODULE, -EPERM)
 REFUSED(finit_module, CAP_SYS_MODULE, -EPERM)
 REFUSED(delete_module, CAP_SYS_MODULE, -EPERM)
-REFUSED(iopl, CAP_SYS_RAWIO, -EPERM)
-REFUSED(ioperm, CAP_SYS_RAWIO, -EPERM)
 REFUSED(swapon, CAP_SYS_ADMIN, -EPERM)
 REFUSED(swapoff, CAP_SYS_ADMIN, -EPERM)
 REFUSED(acct, CAP_SYS_PACCT, -ENOSYS)
-REFUSED(vhangup, CAP_SYS_TTY_CONFIG, -EPERM)
 REFUSED(bpf, CAP_SYS_ADMIN, -EPERM)
 REFUSED(perf_event_open, CAP_SYS_ADMIN, -ENOENT)
+
+/* Ports stay closed; what asks for nothing is granted. */
+SYSCALL(iopl) { return (u32)a[0] > 3 ? -EINVAL : a[0] ? -EPERM : 0; }
+SYSCALL(ioperm) { return a[0] + a[1] <= a[0] || a[0] + a[1] > 65536 ? -EINVAL : (s32)a[2] ? -EPERM : 0; }
+
+/* Without a terminal there is nothing to hang up. */
+SYSCALL(vhangup)
+{
+	if (!capable(CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	return current->process->tty ? -ENOSYS : 0;
+}
+
+/* The machine is this instance: it ends as one does whose first process is gone. */
+SYSCALL(reboot)
+{
+	const u32 magic = (u32)a[1];
+
+	if (!capable(CAP_SYS_BOOT))
+		return -EPERM;
+	if ((u32)a[0] != LINUX_REBOOT_MAGIC1 || (magic != LINUX_REBOOT_MAGIC2 && magic != LINUX_REBOOT_MAGIC2A &&
+	     magic != LINUX_REBOOT_MAGIC2B && magic != LINUX_REBOOT_MAGIC2C))
+		return -EINVAL;
+	switch ((u32)a[2]) {
+	case LINUX_REBOOT_CMD_CAD_ON:
+	case LINUX_REBOOT_CMD_CAD_OFF: /* no keyboard has these keys */
+		return 0;
+	case LINUX_REBOOT_CMD_RESTART:
+	case LINUX_REBOOT_CMD_RESTART2:
+	case LINUX_REBOOT_CMD_HALT:
+	case LINUX_REBOOT_CMD_POWER_OFF:
+		signal_send_process(K->init, SIGKILL, NULL);
+		return 0;
+	}
+	return -EINVAL;
+}
 
 SYSCALL(ptrace) { return (s32)a[0] != 0 && (s32)a[1] > 0 && (u32)a[1] > 65535 ? -ESRCH : -EPERM; }
 SYSCALL(seccomp) { return -EINVAL; }

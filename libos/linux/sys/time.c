@@ -333,7 +333,7 @@ SYSCALL(clock_nanosleep)
 
 	const bool cpu = clock == CLOCK_PROCESS_CPUTIME_ID || ((s32)clock < 0 && !((s32)clock & CPU_CLOCK_THREAD));
 	if (!cpu && !clock_is_real(clock) && !clock_is_mono(clock)) {
-		int err = clock == CLOCK_THREAD_CPUTIME_ID ? -EINVAL : clock_read(clock, &now);
+		int err = clock_read(clock, &now);
 		return err ? err : -EOPNOTSUPP;
 	}
 	if (clock == CLOCK_REALTIME_COARSE)

@@ -46,8 +46,8 @@ int __vdso_clock_gettime(int clock, struct timespec *ts)
 	const struct vdso_data *d = vdso_data();
 	if (!d->clock_gettime || !in(CLOCKS, clock))
 		return (int)call(228, (void *)(long)clock, ts, 0);
-	/* The library OS has no raw clock; the two ways to read one must agree. */
-	int r = ((clock_fn)d->clock_gettime)(clock == 4 ? 1 : clock, ts);
+	/* The library OS has no raw and no coarse clocks; the two ways to read one must agree. */
+	int r = ((clock_fn)d->clock_gettime)(clock == 4 || clock == 6 ? 1 : clock == 5 ? 0 : clock, ts);
 	if (d->monotonic_offset && !r && in(FROM_START, clock)) {
 		int64_t ns = ts->nsec + d->monotonic_offset % NSEC;
 		ts->sec += d->monotonic_offset / NSEC + (ns >= NSEC) - (ns < 0);
