@@ -43,6 +43,21 @@ enum pico_handle_type {
 #define PICO_HANDLE_PAYLOAD(h) ((uint64_t)(h) & ((1ull << PICO_HT_SHIFT) - 1))
 #define PICO_FIRST_FD 16 /* numbers below are never granted */
 
+/* ---- instances without notifications ----
+ * The kernel gives a task tree one listener; where somebody above us has it, a
+ * request is a message on a socket, the bell, whose answer comes in the slot,
+ * and descriptors are put in place by the keeper, a process of the instance that
+ * runs no guest byte and shares its descriptor table. That table then has, in
+ * every picoprocess, out of the reach of its filter but for writing to the bell: */
+enum { PICO_BELL_FD = 3, PICO_KEEPER_FD, PICO_KEEPER_HOST_FD, PICO_KEEPER_HELPER_FD, PICO_BELL_FD_END };
+struct pico_bell { /* gate -> monitor; the kernel adds whose it is */
+	uint32_t slot, seq;
+	uint64_t nr; /* a request's number, or clone's: may I? */
+	uint64_t arg[6]; /* 0 only of a clone; a request's is made of slot and seq */
+};
+struct pico_grant { int32_t number; }; /* monitor -> keeper, SCM_RIGHTS: the descriptor */
+struct pico_granted { int32_t error; }; /* keeper -> monitor: 0 or a negative errno; one more at its start */
+
 /* ---- private system-call numbers: all of them become notifications ----
  * Downcalls of class MONITOR use PICO_NR(PICO_DC_...). Register 0 is always
  * PICO_REQUEST_WORD(slot, seq); registers 1..5 are listed with each request. */
@@ -51,7 +66,7 @@ enum pico_handle_type {
 #define PICO_NR_PRIVATE (PICO_NR_BASE + 64)
 enum pico_private_request {
 	PICO_NR_SEED_WAIT = PICO_NR_PRIVATE, /* (result of the last order's clone, 0 at first) -> PICO_ORDER_* ; the seed asks what to do */
-	PICO_NR_HELLO, /* (kind: 0 process 1 thread, cookie) a new picoprocess's or thread's first request; -> enum pico_init_reason for a picoprocess made by the seed (struct pico_hello_answer in DATA), else 0; an error: exit */
+	PICO_NR_HELLO, /* (kind: 0 process 1 thread, cookie, own thread id if there are no notifications) a new picoprocess's or thread's first request; -> enum pico_init_reason for a picoprocess made by the seed (struct pico_hello_answer in DATA), else 0; an error: exit */
 	PICO_NR_WAKE_FD, /* () -> descriptor of an eventfd for this slot (granted once a slot) */
 	PICO_NR_STREAM_READ, /* (handle, offset, size) monitor streams: data in slot; -> bytes */
 	PICO_NR_STREAM_WRITE, /* (handle, offset, size) */
@@ -62,10 +77,10 @@ struct pico_hello_answer { uint64_t param; int64_t segment; /* handle of the seg
 #define PICO_REQUEST_WORD(slot, seq) ((uint64_t)(slot) | ((uint64_t)(seq) << 32))
 #define PICO_ORDER_PROCESS 1 /* SEED_WAIT: clone a picoprocess; bits 8..23 slot, bits 24..55 cookie for HELLO */
 
-/* clone through the filter: exactly these two flag words, always notified.
- * Registers of a thread clone: flags, stack, ptid=0, ctid, tls=0, r9 = PICO_CLONE_TAG(slot, cookie).
+/* clone through the filter: exactly these two flag words, always notified or asked for.
+ * Registers of a thread clone: flags, stack, ptid, ctid, tls=0, r9 = PICO_CLONE_TAG(slot, cookie).
  * Of a process clone: flags, 0, 0, 0, 0, r9 = tag of the child's first thread. */
-#define PICO_CLONE_THREAD_FLAGS 0x00250f00ull /* VM FS FILES SIGHAND THREAD SYSVSEM CHILD_CLEARTID */
+#define PICO_CLONE_THREAD_FLAGS 0x00350f00ull /* VM FS FILES SIGHAND THREAD SYSVSEM PARENT_SETTID CHILD_CLEARTID */
 #define PICO_CLONE_PROCESS_FLAGS 0x00008411ull /* SIGCHLD PARENT FILES */
 #define PICO_CLONE_TAG(slot, cookie) ((uint64_t)(slot) | ((uint64_t)(cookie) << 32))
 
@@ -79,6 +94,7 @@ struct pico_hello_answer { uint64_t param; int64_t segment; /* handle of the seg
 struct pico_mailbox_header { /* page 0: written by zygote, gate and monitor */
 	uint32_t listener; /* seed -> zygote: descriptor number + 1, or a negative errno; futex */
 	uint32_t seed_error_where; /* enum pico_seed_step of the failure */
+	uint32_t walled; /* seed -> monitor: RLIMIT_NPROC holds for this instance alone; read before there is a guest */
 	uint32_t slots_lock; /* gate's */
 	uint32_t objects_lock;
 	uint32_t object_free, object_high;
@@ -105,7 +121,10 @@ struct pico_slot {
 	uint32_t wait_mode; /* 0 not waiting, 1 futex, 2 wake_fd */
 	uint32_t signalled; /* node index + 1 that satisfied the wait */
 	uint32_t generation; /* of the thread handle */
-	uint8_t pad[40];
+	uint32_t answered; /* futex: seq of the last request answered, where there are no notifications */
+	uint32_t unused;
+	int64_t answer;
+	uint8_t pad[24];
 	uint8_t data[PICO_SLOT_SIZE - 64];
 };
 #define PICO_MAILBOX_OBJECTS 0x10000ull
@@ -144,15 +163,19 @@ struct pico_slot {
 /* ---- spawn socket: host <-> zygote, SOCK_SEQPACKET ---- */
 #define PICO_SPAWN_VERSION 1u
 struct pico_seed_limits { uint64_t data_bytes /* RLIMIT_DATA, 0 none */, nofile; };
-struct pico_spawn_order { /* host -> zygote; SCM_RIGHTS: mailbox, segment, boot, libos */
+struct pico_spawn_order { /* host -> zygote; SCM_RIGHTS: mailbox, segment, boot, libos; with PICO_SPAWN_BELL bell and keeper's socket */
 	uint32_t version, id;
 	struct pico_seed_limits limits;
 	uint64_t segment_size, boot_size;
 	char name[16]; /* for prctl(PR_SET_NAME) */
-	uint32_t flags, pad; /* PICO_SPAWN_ */
+	uint32_t flags; /* PICO_SPAWN_ */
+	uint32_t tasks; /* with PICO_SPAWN_BELL: threads in all, seed and keeper among them */
 };
-enum { PICO_SPAWN_INTERRUPTIBLE = 1 }; /* do without WAIT_KILLABLE_RECV: for tests of what older kernels do */
-struct pico_spawn_answer { /* zygote -> host; SCM_RIGHTS when error is 0: listener, pidfd of the seed */
+enum {
+	PICO_SPAWN_INTERRUPTIBLE = 1, /* do without WAIT_KILLABLE_RECV: for tests of what older kernels do */
+	PICO_SPAWN_BELL = 2, /* do without notifications */
+};
+struct pico_spawn_answer { /* zygote -> host; SCM_RIGHTS when error is 0: pidfd of the seed, then the listener if there is one */
 	uint32_t id;
 	int32_t error; /* negative errno */
 	uint32_t where; /* enum pico_seed_step */
@@ -163,7 +186,7 @@ enum pico_seed_step {
 	PICO_SEED_OK = 0, PICO_SEED_MESSAGE, PICO_SEED_CLONE, PICO_SEED_RLIMIT, PICO_SEED_PRCTL,
 	PICO_SEED_SIGACTION, PICO_SEED_MAP_MAILBOX, PICO_SEED_MAP_SEGMENT, PICO_SEED_MAP_BOOT,
 	PICO_SEED_LIBOS_HEADER, PICO_SEED_MAP_LIBOS, PICO_SEED_MAP_STACK, PICO_SEED_FILTER, PICO_SEED_SEND,
-	PICO_SEED_DIED
+	PICO_SEED_DIED, PICO_SEED_DESCRIPTORS, PICO_SEED_KEEPER
 };
 
 /* ---- control socket: host <-> helper, SOCK_SEQPACKET ---- */
@@ -186,6 +209,7 @@ struct pico_gate_params {
 	uint64_t xstate_size, xstate_mask, minsigstksz;
 	uint64_t phys_memory;
 	uint32_t cpu_count, vdso_usable;
+	uint32_t bell, pad; /* bell: there are no notifications */
 	const struct pico_libos_header *libos;
 	int32_t mailbox_fd, segment_fd, boot_fd, libos_fd;
 	uint64_t unmap[8][2]; /* start, size: the helper's text, data, stack: the gate unmaps them on its own stack */

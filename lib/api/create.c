@@ -93,6 +93,42 @@ static int spawn_failed(const struct pico__spawn_error *e, int rc, struct pico_e
 	return pico__error_set(error, code, 0, "helper", "%s", e->where[0] ? e->where : pico_strerror(rc));
 }
 
+static int get_seed_with_bell(struct pico *p, struct pico_spawn_order *order, struct pico__seed *seed, struct pico__spawn_error *trouble)
+{
+	PICO__CLOSE int bell = -1, keeper = -1;
+	int guest[2] = { -1, -1 }, rc = pico__bell_create(p, guest);
+
+	bell = guest[0];
+	keeper = guest[1];
+	if (rc < 0)
+		return rc;
+	order->flags |= PICO_SPAWN_BELL;
+	order->tasks = p->config.limits.threads + 2; /* seed and keeper */
+	memset(trouble, 0, sizeof(*trouble));
+	rc = pico__helper_seed_with_bell(p->helper, order, (const int[]){ p->mailbox_fd, p->segment_fd, p->boot_fd, p->libos_fd, bell, keeper },
+					 seed, trouble);
+	if (rc == 0)
+		pico__bell_start(p);
+	return rc;
+}
+
+/* The kernel allows one listener in a task tree. That one is in the way is found
+ * by trying; it stays so for this process, but for the listener's end. */
+static int get_any_seed(struct pico *p, struct pico_spawn_order *order, struct pico__seed *seed, struct pico__spawn_error *trouble)
+{
+	static uint32_t taken;
+	int rc = -PICO_EKERNEL;
+
+	trouble->host_errno = EBUSY;
+	if (!__atomic_load_n(&taken, __ATOMIC_RELAXED) && !(pico__kernel_without & PICO__WITHOUT_NOTIFICATIONS))
+		rc = pico__helper_seed(p->helper, order, p->mailbox_fd, p->segment_fd, p->boot_fd, p->libos_fd, seed, trouble);
+	if (rc != -PICO_EKERNEL || trouble->host_errno != EBUSY)
+		return rc;
+	if (!(pico__kernel_without & PICO__WITHOUT_NOTIFICATIONS))
+		__atomic_store_n(&taken, 1, __ATOMIC_RELAXED);
+	return get_seed_with_bell(p, order, seed, trouble);
+}
+
 static int get_seed(struct pico *p, struct pico_error *error)
 {
 	struct pico_spawn_order order = {
@@ -108,10 +144,11 @@ static int get_seed(struct pico *p, struct pico_error *error)
 	int rc;
 
 	memcpy(order.name, p->name, sizeof(order.name));
-	rc = pico__helper_seed(p->helper, &order, p->mailbox_fd, p->segment_fd, p->boot_fd, p->libos_fd, &seed, &trouble);
+	rc = get_any_seed(p, &order, &seed, &trouble);
 	if (rc < 0)
 		return spawn_failed(&trouble, rc, error);
-	p->listener = seed.listener;
+	if (!p->bell)
+		p->listener = seed.listener;
 	p->seed_pidfd = seed.pidfd;
 	p->killable_recv = seed.killable_recv;
 	return 0;

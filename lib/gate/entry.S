@@ -105,7 +105,7 @@ pico_gate_clone_thread:
 	mov %r9, %r13			/* arg */
 	mov %rcx, %r9			/* tag: register 5 of the filter's data */
 	mov %rdx, %r10			/* ctid */
-	xor %edx, %edx			/* ptid */
+	add $4, %rdx			/* ptid: the word after it */
 	xor %r8d, %r8d			/* tls */
 	mov $56, %eax
 	/* The call's return address must be on both stacks. */

@@ -128,7 +128,7 @@ static void fault_inside(struct gate_block *b, int signal, const siginfo_t *info
 		enter_libos(uc, e, c, at);
 		return;
 	}
-	gate_call(PICO_NR_CRASHED, PICO_REQUEST_WORD(b->tb.slot, ++b->seq), (uint64_t)signal, uc->rip, (uint64_t)info->si_addr, uc->rsp, 0);
+	gate_ask(b, PICO_NR_CRASHED, (const uint64_t[6]){ 0, (uint64_t)signal, uc->rip, (uint64_t)info->si_addr, uc->rsp, 0 });
 	gate_exit_group(127);
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The kernel half of the monitor: the seccomp filter, made from
- * lib/abi/hostcalls.def. It compares rip with three exact values, then the
- * architecture, then the number, then the arguments.
+ * lib/abi/hostcalls.def, once with notifications and once without (the bell of
+ * lib/abi/wire.h).
  */
 #include <stddef.h>
 #include <linux/audit.h>
@@ -16,6 +16,8 @@
 
 extern const struct sock_filter pico_filter[];
 extern const unsigned short pico_filter_count;
+extern const struct sock_filter pico_bell_filter[];
+extern const unsigned short pico_bell_filter_count;
 
 #define LD(offset) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (offset))
 #define FIELD(f) ((unsigned)offsetof(struct seccomp_data, f))
@@ -25,7 +27,6 @@ extern const unsigned short pico_filter_count;
 #define KILL RET(SECCOMP_RET_KILL_PROCESS)
 #define TRAP RET(SECCOMP_RET_TRAP)
 #define ALLOW RET(SECCOMP_RET_ALLOW)
-#define ASK RET(SECCOMP_RET_USER_NOTIF)
 #define JEQ(value, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (value), (yes), (no))
 #define AND(mask) BPF_STMT(BPF_ALU | BPF_AND | BPF_K, (mask))
 
@@ -48,72 +49,36 @@ extern const unsigned short pico_filter_count;
 /* Each instruction's own list, as an array expression. */
 #define SKIP_RULE(name, ...)
 #define LIST_HEAD(rip) LD(FIELD(arch)), JEQ(AUDIT_ARCH_X86_64, 1, 0), KILL, LD(FIELD(nr)),
-
-#define WAIT_RULE SKIP_RULE
-#define PLAIN_RULE SKIP_RULE
-#define SIGRETURN_RULE SKIP_RULE
 #define HOSTCALL(where, name, reason, ...) where##_RULE(name, __VA_ARGS__)
-
-/* Sizes of the lists: head and final KILL, and each rule. */
 #define RULE_SIZE(name, ...) + 1 + COUNT(__VA_ARGS__)
 #define HEAD_SIZE 4
-#undef WAIT_RULE
-#define WAIT_RULE RULE_SIZE
-enum { wait_size = HEAD_SIZE + 1
-#include "../abi/hostcalls.def"
-};
-#undef WAIT_RULE
-#define WAIT_RULE SKIP_RULE
-#undef PLAIN_RULE
-#define PLAIN_RULE RULE_SIZE
-enum { plain_size = HEAD_SIZE + 4 + 1 /* the private range */
-#include "../abi/hostcalls.def"
-};
-#undef PLAIN_RULE
-#define PLAIN_RULE SKIP_RULE
-
 /* Jumps reach 255 instructions; longer ones go by BPF_JA. */
 #define GO(distance) BPF_STMT(BPF_JMP | BPF_JA, (distance))
 
-const struct sock_filter pico_filter[] = {
-	LD(FIELD(instruction_pointer) + 4),
-	JEQ((unsigned)(PICO_GATE_TEXT >> 32), 1, 0),
-	TRAP,
-	LD(FIELD(instruction_pointer)),
-	JEQ((unsigned)PICO_RIP_PLAIN, 4, 0),
-	JEQ((unsigned)PICO_RIP_WAIT, 4, 0),
-	JEQ((unsigned)PICO_RIP_SIGRETURN, 1, 0),
-	TRAP,
-	GO(2 + plain_size + wait_size), /* to the sigreturn list */
-	GO(1), /* to the plain list */
-	GO(plain_size), /* to the wait list */
+#define ASK RET(SECCOMP_RET_USER_NOTIF)
+#define ASK_AT_START ASK
+#define REQUEST ASK
+#define PLAIN_FIRST
+#define WAIT_FIRST
+#define NAME(part) pico_##part
+#include "filter_program.h"
+#undef ASK
+#undef ASK_AT_START
+#undef REQUEST
+#undef PLAIN_FIRST
+#undef WAIT_FIRST
+#undef NAME
 
-	LIST_HEAD(PLAIN)
-	/* requests to the monitor: a range of private numbers */
-	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PICO_NR_BASE, 0, 3),
-	BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PICO_NR_PRIVATE_END, 1, 0),
-	ASK,
-	KILL,
-#undef PLAIN_RULE
-#define PLAIN_RULE RULE
-#include "../abi/hostcalls.def"
-#undef PLAIN_RULE
-#define PLAIN_RULE SKIP_RULE
-	KILL,
+/* Without notifications: clones are asked for at the bell, and counted. Of the
+ * descriptors below those that are granted only the bell may be written to. */
+#define GRANTED(name) JEQ(__NR_##name, 0, 4), LD(LO(0)), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PICO_FIRST_FD, 1, 0), KILL, LD(FIELD(nr)),
+#define GRANTED_OR(name, fd) JEQ(__NR_##name, 0, 5), LD(LO(0)), JEQ((fd), 2, 0), BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, PICO_FIRST_FD, 1, 0), KILL, LD(FIELD(nr)),
+#define ASK ALLOW
+#define ASK_AT_START KILL
+#define REQUEST KILL
+#define PLAIN_FIRST GRANTED(close) GRANTED(preadv2) GRANTED_OR(pwritev2, PICO_BELL_FD)
+#define WAIT_FIRST GRANTED(preadv2) GRANTED(pwritev2)
+#define NAME(part) pico_bell_##part
+#include "filter_program.h"
 
-	LIST_HEAD(WAIT)
-#undef WAIT_RULE
-#define WAIT_RULE RULE
-#include "../abi/hostcalls.def"
-#undef WAIT_RULE
-#define WAIT_RULE SKIP_RULE
-	KILL,
-
-	LIST_HEAD(SIGRETURN)
-#undef SIGRETURN_RULE
-#define SIGRETURN_RULE RULE
-#include "../abi/hostcalls.def"
-	KILL,
-};
-const unsigned short pico_filter_count = sizeof(pico_filter) / sizeof(pico_filter[0]);
 _Static_assert(PICO_GATE_TEXT >> 32 == PICO_RIP_WAIT >> 32, "one upper half");

@@ -19,6 +19,7 @@
 struct gate_block {
 	struct pico_thread_block tb;
 	uint32_t alive; /* the kernel clears it when the thread is gone */
+	int32_t tid; /* and writes this when it is made; entry.S knows that they are neighbours */
 	uint32_t region;
 	uint32_t seq;
 	uint32_t *clear_word;
@@ -101,6 +102,8 @@ static inline long gate_wait(long nr, uint64_t a, uint64_t b, uint64_t c, uint64
 
 /* request.c: a request to the monitor from the calling thread's slot. */
 int64_t gate_request(unsigned nr, uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5);
+int64_t gate_ask(struct gate_block *b, uint64_t nr, const uint64_t arg[6]); /* one way or the other; retries what signals interrupt */
+long gate_may_clone(struct gate_block *b, uint64_t flags, uint64_t tag); /* 0 where the filter lets the monitor decide */
 int pico_gate_copy(void *to, const void *from, uint64_t size); /* 0 or -EFAULT */
 _Noreturn void gate_exit_group(int code);
 

@@ -12,10 +12,12 @@ struct pico_gate_params pico_gate_params __attribute__((section(".data")));
 
 #define SEED_SLOT (PICO_SLOT_COUNT - 1)
 
-static long clone_process(uint32_t slot, uint64_t cookie)
+static long clone_process(struct gate_block *b, uint32_t slot, uint64_t cookie)
 {
-	long r;
+	long r = gate_may_clone(b, PICO_CLONE_PROCESS_FLAGS, PICO_CLONE_TAG(slot, cookie));
 
+	if (r < 0)
+		return r;
 	do
 		r = gate_call(__NR_clone, PICO_CLONE_PROCESS_FLAGS, 0, 0, 0, 0, PICO_CLONE_TAG(slot, cookie));
 	while (r == -PICO_EINTR); /* a signal came before the monitor took it */
@@ -56,7 +58,7 @@ int64_t pico_gate_ProcessClone(uint32_t flags)
 		gate_opened(handle);
 		cookie = PICO_HANDLE_PAYLOAD(handle);
 	}
-	long r = clone_process((uint32_t)slot, cookie);
+	long r = clone_process(b, (uint32_t)slot, cookie);
 	if (r == 0) {
 		become_child(b, (uint32_t)slot, cookie);
 		return 0;
@@ -132,8 +134,9 @@ static void seed_main(void *arg1, void *arg2)
 	for (unsigned i = 0; i < 8; i++)
 		if (pico_gate_params.unmap[i][1])
 			gate_call(__NR_munmap, pico_gate_params.unmap[i][0], pico_gate_params.unmap[i][1], 0, 0, 0, 0);
-	/* An empty table of our own. The monitor lets this one pass, once. */
-	if (gate_call(__NR_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE, 0, 0, 0))
+	/* An empty table of our own. The monitor lets this one pass, once. Without
+	 * notifications the seed has it already (lib/helper/keeper.c). */
+	if (!pico_gate_params.bell && gate_call(__NR_close_range, 0, ~0u, CLOSE_RANGE_UNSHARE, 0, 0, 0))
 		gate_exit_group(126);
 	gate_time_init(pico_gate_params.vdso);
 	fill_info();
@@ -143,7 +146,7 @@ static void seed_main(void *arg1, void *arg2)
 			gate_exit_group(order == -PICO_ESRCH ? 0 : 125);
 		uint32_t slot = (uint32_t)(order >> 8) & 0xffff;
 		uint64_t cookie = (uint64_t)(order >> 24) & 0xffffffff;
-		result = clone_process(slot, cookie);
+		result = clone_process(b, slot, cookie);
 		if (result == 0) {
 			gate_slot_assign(b, slot);
 			b->cookie = cookie;

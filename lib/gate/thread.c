@@ -143,7 +143,7 @@ static void thread_main(void *arg)
 	struct gate_block *b = arg;
 
 	gate_name_thread(b);
-	if (gate_thread_setup(b) || gate_request(PICO_NR_HELLO, 1, b->cookie, 0, 0, 0) < 0)
+	if (gate_thread_setup(b) || gate_request(PICO_NR_HELLO, 1, b->cookie, (uint64_t)b->tid, 0, 0) < 0)
 		thread_end(b);
 	gate.libos->thread_start(b->param);
 	thread_end(b);
@@ -164,10 +164,11 @@ int64_t pico_gate_ThreadCreate(void *param, uint32_t *clear_word)
 	b->clear_word = clear_word;
 	if (clear_word)
 		__atomic_store_n(clear_word, 1, __ATOMIC_RELAXED);
-	long r;
-	do
-		r = pico_gate_clone_thread(PICO_CLONE_THREAD_FLAGS, b->tb.stack_top, &b->alive, PICO_CLONE_TAG(slot, 0), thread_main, b);
-	while (r == -PICO_EINTR); /* a signal came before the monitor took it */
+	long r = gate_may_clone(gate_self(), PICO_CLONE_THREAD_FLAGS, PICO_CLONE_TAG(slot, 0));
+	if (r == 0)
+		do
+			r = pico_gate_clone_thread(PICO_CLONE_THREAD_FLAGS, b->tb.stack_top, &b->alive, PICO_CLONE_TAG(slot, 0), thread_main, b);
+		while (r == -PICO_EINTR); /* a signal came before the monitor took it */
 	if (r < 0) {
 		if (clear_word)
 			__atomic_store_n(clear_word, 0, __ATOMIC_RELAXED);

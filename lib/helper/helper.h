@@ -8,6 +8,7 @@
  *	watchdog  kills everything when it dies     watchdog.c
  *	zygote    clones seeds to order             zygote.c
  *	seed      becomes an instance's first process and enters the gate   seed.c
+ *	keeper    of an instance without notifications: grants descriptors   keeper.c
  */
 #ifndef PICO_HELPER_H
 #define PICO_HELPER_H
@@ -59,18 +60,30 @@ _Noreturn void watchdog_main(struct helper *h);
 _Noreturn void zygote_main(struct helper *h, uintptr_t stack_top);
 
 /* An order with its descriptors, in the order of the message. */
-enum { ORDER_MAILBOX, ORDER_SEGMENT, ORDER_BOOT, ORDER_LIBOS, ORDER_FD_COUNT };
+enum { ORDER_MAILBOX, ORDER_SEGMENT, ORDER_BOOT, ORDER_LIBOS, ORDER_BELL, ORDER_KEEPER, ORDER_FD_COUNT };
 struct order {
 	struct pico_spawn_order order;
 	int32_t fd[ORDER_FD_COUNT];
 	uint32_t filter_flags; /* for seccomp(): all that this kernel has, and what this order wants of it */
 	uint32_t wanted_flags;
+	int32_t host, helper; /* pidfds, for a keeper */
+	uint32_t features; /* PICO_HELPER_ bits */
 	uintptr_t stack_top; /* end of the stack the kernel gave the helper */
 };
 /* Zygote: the mailbox in its place, for itself and for the seed's copy. */
 int seed_map_mailbox(int fd);
 /* Seed's child side: never returns; reports through the mailbox. */
 _Noreturn void seed_main(const struct order *order);
+
+static inline bool order_has_bell(const struct order *o) { return o->order.flags & PICO_SPAWN_BELL; }
+/* seed.c: ends the seed when result is an error, and tells which step it was. */
+void seed_check(enum pico_seed_step step, long result);
+
+/* keeper.c: for an order with a bell. First a user namespace of the instance's
+ * own, where there may be one; then, with everything mapped and limited, its
+ * process group, its descriptor table and its keeper. */
+void keeper_unshare(const struct order *o);
+void keeper_start(const struct order *o);
 
 /* image.c: maps a library OS image; 0 or a negative errno, *step telling
  * LIBOS_HEADER (not an image) or MAP_LIBOS (memory). */
@@ -85,6 +98,8 @@ extern char pico_gate_handler[], pico_gate_restorer[];
 extern char pico_gate_plain[]; /* syscall; ret */
 extern const struct sock_filter pico_filter[];
 extern const unsigned short pico_filter_count;
+extern const struct sock_filter pico_bell_filter[];
+extern const unsigned short pico_bell_filter_count;
 _Noreturn void pico_gate_seed(void);
 
 #pragma GCC visibility pop

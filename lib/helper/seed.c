@@ -28,7 +28,7 @@ static _Noreturn void give_up(enum pico_seed_step step, long error)
 	sys_exit(1);
 }
 
-static void check(enum pico_seed_step step, long result)
+void seed_check(enum pico_seed_step step, long result)
 {
 	if (result < 0)
 		give_up(step, result);
@@ -61,7 +61,7 @@ static void set_limits(const struct pico_seed_limits *wanted)
 		{ RLIMIT_FSIZE, RLIM64_INFINITY },
 	};
 	for (unsigned i = 0; i < sizeof limits / sizeof *limits; i++)
-		check(PICO_SEED_RLIMIT, limit_to(limits[i].resource, limits[i].value, limits[i].value));
+		seed_check(PICO_SEED_RLIMIT, limit_to(limits[i].resource, limits[i].value, limits[i].value));
 }
 
 static void set_process(const char name[16])
@@ -69,9 +69,9 @@ static void set_process(const char name[16])
 	char text[16];
 	memcpy(text, name, sizeof text);
 	text[sizeof text - 1] = 0;
-	check(PICO_SEED_PRCTL, sys(prctl, PR_SET_NAME, text));
-	check(PICO_SEED_PRCTL, sys(prctl, PR_SET_DUMPABLE, 0));
-	check(PICO_SEED_PRCTL, sys(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+	seed_check(PICO_SEED_PRCTL, sys(prctl, PR_SET_NAME, text));
+	seed_check(PICO_SEED_PRCTL, sys(prctl, PR_SET_DUMPABLE, 0));
+	seed_check(PICO_SEED_PRCTL, sys(prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }
 
 /* ---- memory ---- */
@@ -116,10 +116,10 @@ static void map_all(const struct order *o)
 {
 	enum pico_seed_step step;
 	long error;
-	check(PICO_SEED_MAP_SEGMENT, map_segment(o->fd[ORDER_SEGMENT], o->order.segment_size));
-	check(PICO_SEED_MAP_BOOT, map_boot(o->fd[ORDER_BOOT], o->order.boot_size));
+	seed_check(PICO_SEED_MAP_SEGMENT, map_segment(o->fd[ORDER_SEGMENT], o->order.segment_size));
+	seed_check(PICO_SEED_MAP_BOOT, map_boot(o->fd[ORDER_BOOT], o->order.boot_size));
 	error = image_map(o->fd[ORDER_LIBOS], &pico_gate_params.libos, &step);
-	check(step, error);
+	seed_check(step, error);
 }
 
 /* ---- signals ---- */
@@ -146,11 +146,11 @@ static void set_signals(void)
 	/* SIGSYS blocks nothing, so that its handler may leave by a jump; what
 	 * comes in the midst of it finds the gate's text, as in any downcall. */
 	for (unsigned i = 0; i < sizeof caught; i++)
-		check(PICO_SEED_SIGACTION, set_action(caught[i], pico_gate_handler,
+		seed_check(PICO_SEED_SIGACTION, set_action(caught[i], pico_gate_handler,
 			SA_SIGINFO | SA_ONSTACK | SA_RESTORER | (caught[i] == SIGSYS ? SA_NODEFER : 0)));
 	for (unsigned i = 0; i < sizeof ignored; i++)
-		check(PICO_SEED_SIGACTION, set_action(ignored[i], SIG_IGN, 0));
-	check(PICO_SEED_SIGACTION, sys(rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none));
+		seed_check(PICO_SEED_SIGACTION, set_action(ignored[i], SIG_IGN, 0));
+	seed_check(PICO_SEED_SIGACTION, sys(rt_sigprocmask, SIG_SETMASK, &none, 0, sizeof none));
 }
 
 /* ---- the gate ---- */
@@ -160,6 +160,7 @@ static void fill_params(const struct order *o)
 	struct pico_gate_params *p = &pico_gate_params;
 	p->segment_size = o->order.segment_size;
 	p->boot_size = o->order.boot_size;
+	p->bell = order_has_bell(o);
 	/* The table is still the zygote's, which closes them at any time. */
 	p->mailbox_fd = p->segment_fd = p->boot_fd = p->libos_fd = -1;
 	p->unmap[0][0] = (uint64_t)helper_image_start;
@@ -182,17 +183,31 @@ static void wake_through_gate(void)
 			 : "rcx", "r11", "memory");
 }
 
+/* What the zygote waits for: the listener's number, or nothing but a one. */
+static long install_filter(const struct order *o)
+{
+	bool bell = order_has_bell(o);
+	struct sock_fprog filter = {
+		bell ? pico_bell_filter_count : pico_filter_count,
+		(struct sock_filter *)(uintptr_t)(bell ? pico_bell_filter : pico_filter),
+	};
+	return sys(seccomp, SECCOMP_SET_MODE_FILTER, o->wanted_flags, &filter);
+}
+
 _Noreturn void seed_main(const struct order *o)
 {
-	struct sock_fprog filter = { pico_filter_count, (struct sock_filter *)(uintptr_t)pico_filter };
 	long listener;
+	if (order_has_bell(o))
+		keeper_unshare(o);
 	set_limits(&o->order.limits);
 	set_process(o->order.name);
 	map_all(o);
 	fill_params(o);
+	if (order_has_bell(o))
+		keeper_start(o);
 	set_signals();
-	listener = sys(seccomp, SECCOMP_SET_MODE_FILTER, o->wanted_flags, &filter);
-	check(PICO_SEED_FILTER, listener);
+	listener = install_filter(o);
+	seed_check(PICO_SEED_FILTER, listener);
 	announce((int32_t)listener + 1);
 	wake_through_gate();
 	pico_gate_seed();

@@ -72,7 +72,7 @@ struct sys_message {
 	size_t control_size;
 	uint32_t flags;
 };
-#define SYS_RIGHTS_MAX 4
+#define SYS_RIGHTS_MAX 6
 struct sys_rights { /* one control message of descriptors */
 	size_t size;
 	int32_t level, type;

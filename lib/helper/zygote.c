@@ -39,7 +39,7 @@ static int receive_order(int socket, struct order *o)
 	struct sys_rights rights = { 0 };
 	struct iovec part = { &o->order, sizeof o->order };
 	struct sys_message m = { .parts = &part, .part_count = 1, .control = &rights, .control_size = sizeof rights };
-	int32_t given = 0;
+	int32_t given = 0, wanted;
 	long size;
 	memset(&o->order, 0, sizeof o->order);
 	for (unsigned i = 0; i < ORDER_FD_COUNT; i++)
@@ -51,7 +51,8 @@ static int receive_order(int socket, struct order *o)
 		given = (int32_t)((rights.size - SYS_RIGHTS_SIZE(0)) / sizeof(int32_t));
 	for (int32_t i = 0; i < given && i < ORDER_FD_COUNT; i++)
 		o->fd[i] = rights.fd[i];
-	if (size != sizeof o->order || (m.flags & (SYS_MSG_TRUNC | SYS_MSG_CTRUNC)) || given != ORDER_FD_COUNT ||
+	wanted = order_has_bell(o) ? ORDER_FD_COUNT : ORDER_BELL;
+	if (size != sizeof o->order || (m.flags & (SYS_MSG_TRUNC | SYS_MSG_CTRUNC)) || given != wanted ||
 	    o->order.version != PICO_SPAWN_VERSION)
 		return -EINVAL;
 	return 1;
@@ -59,12 +60,13 @@ static int receive_order(int socket, struct order *o)
 
 static long send_answer(int socket, const struct pico_spawn_answer *answer, const int32_t fd[2])
 {
-	struct sys_rights rights = { SYS_RIGHTS_SIZE(2), SYS_SOL_SOCKET, SYS_SCM_RIGHTS, { fd[0], fd[1] } };
+	size_t space = SYS_RIGHTS_SIZE(fd[1] < 0 ? 1 : 2);
+	struct sys_rights rights = { space, SYS_SOL_SOCKET, SYS_SCM_RIGHTS, { fd[0], fd[1] } };
 	struct iovec part = { (void *)(uintptr_t)answer, sizeof *answer };
 	struct sys_message m = { .parts = &part, .part_count = 1 };
 	if (!answer->error) {
 		m.control = &rights;
-		m.control_size = SYS_RIGHTS_SIZE(2);
+		m.control_size = space;
 	}
 	return sys(sendmsg, socket, &m, SYS_MSG_NOSIGNAL);
 }
@@ -108,15 +110,15 @@ static void fail(struct pico_spawn_answer *answer, enum pico_seed_step where, lo
 	answer->error = (int32_t)error;
 }
 
-/* Clones the seed and waits until it is behind its filter. fd[0] listener,
- * fd[1] pidfd. The mailbox is mapped. */
+/* Clones the seed and waits until it is behind its filter. fd[0] pidfd, fd[1]
+ * listener, unless it does without. The mailbox is mapped. */
 static void make_seed(struct order *o, struct pico_spawn_answer *answer, int32_t fd[2])
 {
-	unsigned long flags = CLONE_PARENT | CLONE_FILES | CLONE_PIDFD | SIGCHLD;
+	unsigned long flags = CLONE_PARENT | CLONE_PIDFD | SIGCHLD | (order_has_bell(o) ? 0 : CLONE_FILES);
 	int32_t word;
 	long pid;
 	MAILBOX->listener = MAILBOX->seed_error_where = 0;
-	pid = sys(clone, flags, 0, &fd[1], 0, 0);
+	pid = sys(clone, flags, 0, &fd[0], 0, 0);
 	if (pid == 0)
 		seed_main(o);
 	if (pid < 0) {
@@ -124,12 +126,14 @@ static void make_seed(struct order *o, struct pico_spawn_answer *answer, int32_t
 		return;
 	}
 	answer->pid = (int32_t)pid;
-	word = await_word(fd[1]);
+	word = await_word(fd[0]);
+	if (word > 0 && order_has_bell(o))
+		return;
 	if (word > 0 && is_listener(word - 1)) {
-		fd[0] = word - 1;
+		fd[1] = word - 1;
 		return;
 	}
-	sys(pidfd_send_signal, fd[1], SIGKILL, 0, 0);
+	sys(pidfd_send_signal, fd[0], SIGKILL, 0, 0);
 	if (word > 0)
 		fail(answer, PICO_SEED_FILTER, -EPROTO);
 	else if (word == -ECHILD || word == -ETIMEDOUT)
@@ -146,7 +150,9 @@ static void serve_order(int socket, struct order *o, int received)
 	o->wanted_flags = o->filter_flags;
 	if (o->order.flags & PICO_SPAWN_INTERRUPTIBLE)
 		o->wanted_flags &= ~(uint32_t)SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
-	answer.killable_recv = !!(o->wanted_flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+	if (order_has_bell(o))
+		o->wanted_flags = 0;
+	answer.killable_recv = order_has_bell(o) || (o->wanted_flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
 	if (received < 0)
 		fail(&answer, PICO_SEED_MESSAGE, received);
 	else if ((error = seed_map_mailbox(o->fd[ORDER_MAILBOX])) < 0)
@@ -155,7 +161,7 @@ static void serve_order(int socket, struct order *o, int received)
 		make_seed(o, &answer, fd);
 	error = send_answer(socket, &answer, fd);
 	if (error < 0 && !answer.error) {
-		sys(pidfd_send_signal, fd[1], SIGKILL, 0, 0);
+		sys(pidfd_send_signal, fd[0], SIGKILL, 0, 0);
 		fail(&answer, PICO_SEED_SEND, error);
 		send_answer(socket, &answer, fd);
 	}
@@ -177,7 +183,10 @@ static uint32_t filter_flags(void)
 
 _Noreturn void zygote_main(struct helper *h, uintptr_t stack_top)
 {
-	struct order o = { .stack_top = stack_top, .filter_flags = filter_flags() };
+	struct order o = {
+		.stack_top = stack_top, .filter_flags = filter_flags(),
+		.host = h->host, .helper = h->self, .features = h->features,
+	};
 	struct pollfd p[2] = { { .fd = h->spawn, .events = POLLIN }, { .fd = h->self, .events = POLLIN } };
 	int received;
 	sys(prctl, PR_SET_NAME, "pico-zygote");
@@ -185,7 +194,6 @@ _Noreturn void zygote_main(struct helper *h, uintptr_t stack_top)
 	if (sys(setpgid, 0, h->features & PICO_HELPER_PIDNS ? 1 : h->group) < 0)
 		sys_exit(1);
 	sys(close, h->control);
-	sys(close, h->host);
 	sys(close, h->watchdog);
 	for (;;) {
 		if (sys(ppoll, p, 2, 0, 0, 8) < 0)

@@ -3,7 +3,9 @@
  * Picoprocesses that hide: those that were let through and never said HELLO.
  * A clone that was let through may still fail in the kernel, or be issued again
  * because a signal came first; and a hostile guest's child need not say HELLO.
- * Only the kernel can tell these apart: by who is there and is not known.
+ * Only the kernel can tell these apart: by who is there and is not known. Where
+ * clones are not let through but asked for at the bell, the roll is called: who
+ * is there without having asked ends the instance.
  */
 #include <signal.h>
 #include <string.h>
@@ -86,6 +88,64 @@ void pico__census_drop_overdue(struct pico *p, uint64_t now)
 		if (is_overdue(q, now))
 			pico__process_forget(p, q);
 	}
+}
+
+/* ---- the roll ---- */
+
+#define ROLL_EVERY (20 * PICO__MS)
+#define ROLL_EVERY_WALLED (250 * PICO__MS) /* the kernel itself refuses more threads */
+#define THREADS_OVER 32 /* those on their way, admitted and not, at the moment of a look */
+
+/* pidfd holds the pid still: what is read of pid while it lives is of it. */
+bool pico__census_is_ours(struct pico *p, int32_t pid, int pidfd)
+{
+	struct pico__proc_stat stat;
+
+	return pico__proc_stat(pid, &stat) == 0 && stat.parent == p->helper_pid && !strcmp(stat.name, p->name) &&
+	       syscall(SYS_pidfd_send_signal, pidfd, 0, NULL, 0) == 0;
+}
+
+static uint32_t threads_of(int32_t pid)
+{
+	struct pico__proc_stat stat;
+
+	return pico__proc_stat(pid, &stat) == 0 ? stat.threads : 0;
+}
+
+/* An honest gate asks first, so nobody is there who is not awaited. */
+static void call_roll(struct pico *p)
+{
+	int32_t pids[STRAYS_MAX];
+	int awaited = 0, hidden = find_hidden(p, pids);
+	uint32_t threads = 0;
+
+	for (const struct pico__process *q = p->processes; q; q = q->next) {
+		awaited += pico__process_is_awaited(q);
+		threads += q->state == PICO__LIVE && !q->seed ? threads_of(q->pid) : 0;
+	}
+	for (int i = 0; i < hidden; i++)
+		threads += threads_of(pids[i]);
+	if (hidden > awaited)
+		pico__instance_die_locked(p, PICO_CAUSE_FILTER, "%d picoprocesses were made without asking", hidden - awaited);
+	else if (threads > p->config.limits.threads + THREADS_OVER)
+		pico__instance_die_locked(p, PICO_CAUSE_FILTER, "%u threads were made without asking, limit %u", threads, p->config.limits.threads);
+}
+
+uint64_t pico__census_roll(struct pico *p, uint64_t now)
+{
+	uint64_t due = PICO__NEVER;
+
+	if (!p->bell)
+		return due;
+	pthread_mutex_lock(&p->lock);
+	if (p->started && !p->dying && now >= p->roll_at) {
+		call_roll(p);
+		p->roll_at = now + (pico__bell_walled(p) ? ROLL_EVERY_WALLED : ROLL_EVERY);
+	}
+	if (p->started && !p->dying)
+		due = p->roll_at;
+	pthread_mutex_unlock(&p->lock);
+	return due;
 }
 
 /* Those that never said HELLO are known by parent and name only. The name was

@@ -32,7 +32,7 @@ void pico__process_order(struct pico *p)
 	if (!oldest)
 		return;
 	answer = PICO_ORDER_PROCESS | (int64_t)oldest->slot << 8 | (int64_t)oldest->cookie << 24;
-	if (pico__notify_answer(p->listener, p->seed_wait, answer) == 0) {
+	if (pico__answer(p, p->seed_wait, answer) == 0) {
 		oldest->ordered = true;
 		p->ordered = oldest;
 	}
@@ -93,11 +93,11 @@ static int grant_pending(struct pico *p, uint64_t id)
 	int count = -1, rc = 0;
 
 	if (p->segment_owed)
-		return pico__notify_grant(p->listener, id, p->segment_fd, (int)PICO_HANDLE_PAYLOAD(p->segment_handle));
+		return pico__grant(p, id, p->segment_fd, (int)PICO_HANDLE_PAYLOAD(p->segment_handle));
 	while (c && rc == 0 && (count = pico__streams_pending(p->streams, c)) > 0)
 		for (int i = 0; i < count; i++) {
 			if (rc == 0)
-				rc = pico__notify_grant(p->listener, id, c->grant[i].fd, c->grant[i].number);
+				rc = pico__grant(p, id, c->grant[i].fd, c->grant[i].number);
 			if (c->grant_own[i])
 				pico__close(c->grant[i].fd);
 		}
@@ -124,7 +124,7 @@ void pico__process_seed_wait(struct pico *p, const struct seccomp_notif *n)
 	seed = pico__process_by_tid(p, (int32_t)n->pid);
 	if (!seed || !seed->seed || p->dying) {
 		pthread_mutex_unlock(&p->lock);
-		pico__notify_answer(p->listener, n->id, -PICO_EPERM);
+		pico__answer(p, n->id, -PICO_EPERM);
 		return;
 	}
 	if (!p->segment_granted)
@@ -169,9 +169,9 @@ void pico__process_close_range(struct pico *p, const struct seccomp_notif *n)
 		syscall(SYS_pidfd_send_signal, seed->pidfd, SIGKILL, NULL, 0);
 	pthread_mutex_unlock(&p->lock);
 	if (seed)
-		pico__notify_continue(p->listener, n->id);
+		pico__continue(p, n->id);
 	else
-		pico__notify_answer(p->listener, n->id, good ? -PICO_ENOMEM : -PICO_EPERM);
+		pico__answer(p, n->id, good ? -PICO_ENOMEM : -PICO_EPERM);
 }
 
 /* ---- clones ---- */
@@ -264,9 +264,9 @@ void pico__process_clone(struct pico *p, const struct seccomp_notif *n)
 	error = admit(p, n);
 	pthread_mutex_unlock(&p->lock);
 	if (error)
-		pico__notify_answer(p->listener, n->id, error);
+		pico__answer(p, n->id, error);
 	else
-		pico__notify_continue(p->listener, n->id);
+		pico__continue(p, n->id);
 }
 
 /* ---- HELLO ---- */
@@ -294,8 +294,9 @@ static int hello_process(const struct pico__request *request, uint32_t cookie)
 	pidfd = (int)syscall(SYS_pidfd_open, request->tid, 0);
 	if (pidfd < 0)
 		return errno == EMFILE || errno == ENFILE ? -PICO_EAGAIN : -PICO_EPERM;
-	/* Still asking, hence still the process the descriptor was opened for. */
-	if (!pico__notify_valid(p->listener, request->id))
+	/* Still asking, hence still the process the descriptor was opened for. Who
+	 * rang the bell may have died since: then it is ours all the same. */
+	if (p->bell ? !pico__census_is_ours(p, request->tid, pidfd) : !pico__asks(p, request->id))
 		return -PICO_EINTR;
 	q->state = PICO__LIVE;
 	q->pid = request->tid;

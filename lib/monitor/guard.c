@@ -242,14 +242,28 @@ static void helper_event(struct pico__guard *g, struct watch *w)
 
 /* ---- listeners ---- */
 
+static void hang_up(struct pico__guard *g, struct pico *p)
+{
+	epoll_ctl(g->epoll, EPOLL_CTL_DEL, p->listener, NULL);
+	pthread_mutex_lock(&p->lock);
+	p->hup = true;
+	p->hup_at = pico__now();
+	p->seed_wait = 0;
+	pthread_mutex_unlock(&p->lock);
+	wake(g);
+}
+
 static void serve(struct pico__guard *g, struct pico *p)
 {
-	struct seccomp_notif *n = pico__notify_receive(p->listener, &g->notify);
+	bool hup = false;
+	struct seccomp_notif *n = p->bell ? pico__bell_receive(p, &g->notify, &hup) : pico__notify_receive(p->listener, &g->notify);
 
+	if (hup)
+		hang_up(g, p);
 	if (!n)
 		return;
 	if (n->data.arch != AUDIT_ARCH_X86_64) {
-		pico__notify_answer(p->listener, n->id, -PICO_EPERM);
+		pico__answer(p, n->id, -PICO_EPERM);
 	} else if (n->data.nr == SYS_clone) {
 		pico__process_clone(p, n);
 	} else if (n->data.nr == SYS_close_range) {
@@ -263,17 +277,6 @@ static void serve(struct pico__guard *g, struct pico *p)
 	}
 }
 
-static void hang_up(struct pico__guard *g, struct pico *p)
-{
-	epoll_ctl(g->epoll, EPOLL_CTL_DEL, p->listener, NULL);
-	pthread_mutex_lock(&p->lock);
-	p->hup = true;
-	p->hup_at = pico__now();
-	p->seed_wait = 0;
-	pthread_mutex_unlock(&p->lock);
-	wake(g);
-}
-
 int pico__guard_register(struct pico *p)
 {
 	struct pico__guard *g = p->guard;
@@ -281,7 +284,7 @@ int pico__guard_register(struct pico *p)
 	bool dead;
 	int rc;
 
-	if (pico__notify_sync(p->listener) == 0)
+	if (!p->bell && pico__notify_sync(p->listener) == 0)
 		__atomic_store_n(&global.sync_seen, 1, __ATOMIC_RELAXED);
 	pthread_mutex_lock(&g->lock);
 	rc = listen_to(g, p->listener, &p->source);
@@ -423,8 +426,10 @@ static bool let_go(struct pico__guard *g, struct pico **at, struct pico **abando
 static uint64_t tend(struct pico *p, uint64_t now)
 {
 	uint64_t limits = pico__limits_tend(p, now);
+	uint64_t roll = pico__census_roll(p, now);
 	uint64_t life = pico__instance_tend(p, now);
 
+	limits = limits < roll ? limits : roll;
 	return limits < life ? limits : life;
 }
 

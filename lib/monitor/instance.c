@@ -301,6 +301,7 @@ void pico__instance_free(struct pico *p)
 	}
 	if (p->mailbox)
 		munmap((void *)(uintptr_t)p->mailbox, PICO_MAILBOX_SIZE);
+	pico__bell_destroy(p);
 	pico__close(p->listener);
 	pico__close(p->seed_pidfd);
 	pico__close(p->mailbox_fd);
@@ -397,10 +398,10 @@ static void end(struct pico *p)
 	pthread_cond_broadcast(&p->changed);
 }
 
-static bool anything_left(const struct pico *p)
+static bool anything_left(const struct pico *p, bool but_the_keeper)
 {
 	for (const struct pico__process *q = p->processes; q; q = q->next)
-		if (q->state == PICO__LIVE)
+		if (q->state == PICO__LIVE && !(q->keeper && but_the_keeper))
 			return true;
 	return false;
 }
@@ -416,7 +417,9 @@ uint64_t pico__instance_tend(struct pico *p, uint64_t now)
 			pico__instance_die_locked(p, PICO_CAUSE_KILLED_OUTSIDE, "all picoprocesses are gone");
 	}
 	if (p->dying && !p->ended) {
-		if (p->hup && (p->helper_dead || !anything_left(p))) {
+		if (p->bell && !p->hup && !anything_left(p, true))
+			pico__process_kill_all(p, NULL);
+		if (p->hup && (p->helper_dead || !anything_left(p, false))) {
 			end(p);
 		} else if (now - p->dying_at >= GIVE_UP) {
 			end(p);

@@ -32,6 +32,7 @@
 #define PICO__TID_BUCKETS 256u
 #define PICO__FIRST_COOKIE 1u /* of the first picoprocess; others: their handle's number, >= PICO_FIRST_FD */
 
+struct pico__bell;
 struct pico__guard;
 struct pico__job;
 
@@ -67,6 +68,7 @@ struct pico__process { /* L; changed by the guard only */
 	struct pico *instance;
 	enum pico__process_state state;
 	bool seed, first, ordered, admitted, exit_recorded;
+	bool keeper; /* and seed: neither runs guest code */
 	bool slot_taken; /* by the monitor, not by a gate */
 	int32_t pid; /* thread group, in the host's pid namespace */
 	int pidfd; /* -1 unless LIVE */
@@ -119,6 +121,7 @@ struct pico {
 	char name[16]; /* C; of its picoprocesses, for ps and for census */
 	struct pico__helper *helper; /* C */
 	struct pico__streams *streams; /* C */
+	struct pico__bell *bell; /* C; NULL: there are notifications. Else listener is the bell's socket */
 	int listener, mailbox_fd, segment_fd, boot_fd, libos_fd, event_fd; /* C after creation; -1: none */
 	int seed_pidfd; /* L; until the seed is in the table */
 	int32_t helper_pid; /* L; parent of all picoprocesses, 0 unknown */
@@ -135,7 +138,7 @@ struct pico {
 	uint32_t tid_bucket[PICO__TID_BUCKETS]; /* L */
 	uint32_t slot_high; /* L; slots below have been used */
 	uint32_t thread_count, process_count, process_peak, process_total; /* L; thread_count is an upper bound */
-	uint64_t census_at, overdue_at; /* L */
+	uint64_t census_at, overdue_at, roll_at; /* L */
 	bool registered; /* L; in the guard's epoll */
 	bool started, dying, hup, ended; /* L */
 	bool seed_seen, segment_granted, segment_owed; /* L */
@@ -213,13 +216,29 @@ struct pico__notify { _Alignas(8) uint8_t bytes[PICO__NOTIFY_MAX]; };
 int pico__notify_check(void); /* 0, or -PICO_EKERNEL: this kernel has none, or larger structs */
 int pico__notify_sync(int listener); /* 0, or -PICO_ENOTSUP */
 /* Tests: do without what older kernels lack, in instances created from now on. */
-enum { PICO__WITHOUT_SYNC_WAKE_UP = 1, PICO__WITHOUT_WAIT_KILLABLE = 2 };
+enum { PICO__WITHOUT_SYNC_WAKE_UP = 1, PICO__WITHOUT_WAIT_KILLABLE = 2, PICO__WITHOUT_NOTIFICATIONS = 4 };
 extern uint32_t pico__kernel_without;
 struct seccomp_notif *pico__notify_receive(int listener, struct pico__notify *buffer); /* NULL: gone again */
 int pico__notify_answer(int listener, uint64_t id, int64_t value); /* 0, or -PICO_ENOENT: gone */
 int pico__notify_continue(int listener, uint64_t id);
 bool pico__notify_valid(int listener, uint64_t id);
 int pico__notify_grant(int listener, uint64_t id, int fd, int number);
+/* 0; 1: whoever started us has a listener already, and there is one a task tree; or -PICO_E */
+int pico__notify_taken(void);
+
+/* ---- bell.c: the same for instances that have a bell in place of it ---- */
+int pico__answer(struct pico *p, uint64_t id, int64_t value); /* 0, or -PICO_ENOENT: gone */
+int pico__continue(struct pico *p, uint64_t id);
+bool pico__asks(struct pico *p, uint64_t id); /* still */
+int pico__grant(struct pico *p, uint64_t id, int fd, int number); /* in the asker's table; as pico__notify_grant */
+/* Makes p one with a bell; guest[] are the picoprocesses' ends, the caller's. */
+int pico__bell_create(struct pico *p, int guest[2]);
+void pico__bell_destroy(struct pico *p);
+void pico__bell_start(struct pico *p); /* the seed is there, and no guest yet */
+bool pico__bell_walled(const struct pico *p); /* the kernel limits its threads in all */
+/* G: the next request as if it were a notification; NULL: none. *hup: all are gone. */
+struct seccomp_notif *pico__bell_receive(struct pico *p, struct pico__notify *buffer, bool *hup);
+void pico__bell_end(struct pico *p); /* L; kills all there are, however they clone */
 
 /* ---- guard.c: the guard thread ---- */
 int pico__guard_get(struct pico__guard **out, struct pico_error *error); /* starts it when there is none */
@@ -292,6 +311,10 @@ bool pico__census_came_to_nothing(struct pico *p, const struct pico__process *q)
 void pico__census_drop_overdue(struct pico *p, uint64_t now);
 /* What those use that should have said HELLO by now. */
 void pico__census_use(struct pico *p, uint64_t now, uint64_t *memory, uint64_t *cpu);
+/* G, lock not held; of an instance with a bell: end it when there are some that
+ * were not asked for. Returns when to look again. */
+uint64_t pico__census_roll(struct pico *p, uint64_t now);
+bool pico__census_is_ours(struct pico *p, int32_t pid, int pidfd); /* by the kernel's word; pidfd was opened for pid */
 void pico__process_order(struct pico *p); /* L, any thread: hand the next order to a waiting seed */
 int pico__process_start_first(struct pico *p); /* L, any thread */
 int64_t pico__process_create(const struct pico__request *q, uint64_t param);
@@ -356,6 +379,9 @@ struct pico__proc_search {
 /* Pids of living children that bear the name and are not known; returns how
  * many, at most max; -1: cannot be told. */
 int pico__proc_children(const struct pico__proc_search *search, int32_t *pids, int max);
+/* The thread of pid that calls itself so in the innermost pid namespace it has;
+ * its id in ours, or -1. */
+int32_t pico__proc_thread(int32_t pid, int32_t own);
 
 /* ---- log.c ---- */
 int64_t pico__log_guest(struct pico *p, const char *text, uint32_t size); /* DebugStringPrint; lock not held */

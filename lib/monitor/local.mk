@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The monitor: libpico_la_SOURCES += lib/monitor/NAME.c
-libpico_la_SOURCES += lib/monitor/boot.c lib/monitor/census.c lib/monitor/clone.c lib/monitor/guard.c lib/monitor/instance.c lib/monitor/instance.h \
+libpico_la_SOURCES += lib/monitor/bell.c lib/monitor/boot.c lib/monitor/census.c lib/monitor/clone.c lib/monitor/guard.c lib/monitor/instance.c lib/monitor/instance.h \
 	lib/monitor/limits.c lib/monitor/log.c lib/monitor/notify.c lib/monitor/park.c lib/monitor/proc.c lib/monitor/process.c \
 	lib/monitor/request.c lib/monitor/thread.c lib/monitor/worker.c
 

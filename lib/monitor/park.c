@@ -110,7 +110,7 @@ int pico__instance_unpark(struct pico *p)
 		p->park.wanted = false;
 		p->park.id = 0;
 		tell(p, 0); /* before the answer: who goes on finds no request */
-		pico__notify_answer(p->listener, id, 0);
+		pico__answer(p, id, 0);
 	}
 	if (p->dying || p->ended)
 		rc = -PICO_EDIED;
@@ -126,7 +126,7 @@ static int64_t answer_to(struct pico *p, const struct seccomp_notif *n)
 {
 	if ((uint32_t)n->data.args[0] >= PICO_SLOT_COUNT || (uint32_t)n->data.args[1])
 		return -PICO_EINVAL;
-	if (!p->park.wanted || p->dying || (p->park.id && pico__notify_valid(p->listener, p->park.id)))
+	if (!p->park.wanted || p->dying || (p->park.id && pico__asks(p, p->park.id)))
 		return -PICO_EAGAIN;
 	p->park.id = n->id;
 	pthread_cond_broadcast(&p->changed);
@@ -142,6 +142,6 @@ void pico__park_checkpoint(struct pico *p, const struct seccomp_notif *n)
 	pthread_mutex_lock(&p->lock);
 	answer = answer_to(p, n);
 	if (answer <= 0)
-		pico__notify_answer(p->listener, n->id, answer);
+		pico__answer(p, n->id, answer);
 	pthread_mutex_unlock(&p->lock);
 }

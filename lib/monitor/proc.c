@@ -122,6 +122,44 @@ uint64_t pico__proc_cpu(int32_t pid, uint64_t *user)
 	return all;
 }
 
+static void close_directory(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+/* The last number is that of the innermost namespace. */
+static bool calls_itself(int32_t tid, int32_t own)
+{
+	char buffer[4096], *at, *end;
+	long last = -1;
+
+	if (read_file(tid, "status", buffer, sizeof(buffer)) <= 0 || !(at = strstr(buffer, "\nNSpid:")))
+		return false;
+	at += strlen("\nNSpid:");
+	end = strchr(at, '\n');
+	while (at < (end ? end : at))
+		last = strtol(at, &at, 10);
+	return last == own;
+}
+
+int32_t pico__proc_thread(int32_t pid, int32_t own)
+{
+	__attribute__((cleanup(close_directory))) DIR *d = NULL;
+	struct dirent *entry;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	d = opendir(path);
+	while (d && (entry = readdir(d))) {
+		int32_t tid = (int32_t)strtol(entry->d_name, NULL, 10);
+
+		if (tid > 0 && calls_itself(tid, own))
+			return tid;
+	}
+	return -1;
+}
+
 /* A child that runs; the dead ones only wait for the helper. */
 static bool is_child(int32_t pid, int32_t parent, const char *name)
 {
@@ -129,12 +167,6 @@ static bool is_child(int32_t pid, int32_t parent, const char *name)
 
 	return pid > 0 && pico__proc_stat(pid, &stat) == 0 && stat.state != 'Z' && stat.state != 'X' &&
 	       (!parent || stat.parent == parent) && !strcmp(stat.name, name);
-}
-
-static void close_directory(DIR **d)
-{
-	if (*d)
-		closedir(*d);
 }
 
 static int search_all(const struct pico__proc_search *search, int32_t *pids, int max)

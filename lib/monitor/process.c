@@ -82,7 +82,8 @@ static struct pico__process *by_handle(struct pico *p, pico_handle handle)
 	return NULL;
 }
 
-/* Whose thread is it? The seed never says HELLO, so it is known by its pid. */
+/* Whose thread is it? The seed never says HELLO, so it is known by its pid, and
+ * so is everybody who asks by the bell. */
 struct pico__process *pico__process_by_tid(struct pico *p, int32_t tid)
 {
 	struct pico__thread *t = pico__thread_by_tid(p, tid, NULL);
@@ -90,7 +91,7 @@ struct pico__process *pico__process_by_tid(struct pico *p, int32_t tid)
 	if (t)
 		return t->process;
 	for (struct pico__process *q = p->processes; q; q = q->next)
-		if (q->seed && q->pid == tid)
+		if (q->state == PICO__LIVE && q->pid == tid)
 			return q;
 	return NULL;
 }
@@ -138,7 +139,7 @@ static int give_handle(const struct pico__request *request, struct pico__process
 	q->number = number;
 	q->cookie = (uint32_t)number;
 	if (request->id)
-		rc = pico__notify_grant(p->listener, request->id, q->event, number);
+		rc = pico__grant(p, request->id, q->event, number);
 	if (rc == 0)
 		q->references = 1;
 	return rc == 0 || rc == -PICO_EMFILE || rc == -PICO_EINTR ? rc : -PICO_ENOMEM;
@@ -266,7 +267,7 @@ int64_t pico__process_exit(const struct pico__request *request, uint64_t code)
 
 static void unexpected_end(struct pico *p, const struct pico__process *q, int32_t pid, int status)
 {
-	const char *what = q && q->seed ? "the seed" : q && q->first ? "the first picoprocess" : "a picoprocess";
+	const char *what = q && q->keeper ? "the keeper" : q && q->seed ? "the seed" : q && q->first ? "the first picoprocess" : "a picoprocess";
 
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS)
 		pico__instance_die_locked(p, PICO_CAUSE_FILTER, "%s (pid %d) made a host system call its filter forbids", what, pid);
@@ -321,11 +322,14 @@ void pico__process_stray_exited(struct pico *p, int32_t pid, int status)
 	pico__guard_poke(p);
 }
 
+/* A keeper ends with all, or last. */
 void pico__process_kill_all(struct pico *p, const struct pico__process *spare)
 {
+	if (p->bell && !spare)
+		pico__bell_end(p);
 	if (p->seed_pidfd >= 0)
 		syscall(SYS_pidfd_send_signal, p->seed_pidfd, SIGKILL, NULL, 0);
 	for (struct pico__process *q = p->processes; q; q = q->next)
-		if (q != spare && q->pidfd >= 0)
+		if (q != spare && !q->keeper && q->pidfd >= 0)
 			syscall(SYS_pidfd_send_signal, q->pidfd, SIGKILL, NULL, 0);
 }

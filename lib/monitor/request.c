@@ -273,7 +273,7 @@ static int grant_all(const struct pico__job *job, uint64_t id)
 	int rc = 0;
 
 	for (int i = 0; rc == 0 && i < c->grant_count; i++)
-		rc = pico__notify_grant(job->request.instance->listener, id, c->grant[i].fd, c->grant[i].number);
+		rc = pico__grant(job->request.instance, id, c->grant[i].fd, c->grant[i].number);
 	return rc;
 }
 
@@ -325,7 +325,7 @@ static void answer_locked(const struct pico__request *q, int64_t result)
 	t->job = NULL;
 	t->answer = result;
 	t->have_answer = result != -PICO_EINTR;
-	pico__notify_answer(q->instance->listener, q->id, result);
+	pico__answer(q->instance, q->id, result);
 }
 
 static void answer(const struct pico__request *q, int64_t result)
@@ -424,7 +424,7 @@ static bool is_wanted(struct pico__job *job)
 	bool wanted;
 
 	pthread_mutex_lock(&p->lock);
-	wanted = !job->abandoned && (!p->killable_recv || pico__notify_valid(p->listener, job->request.id));
+	wanted = !job->abandoned && (!p->killable_recv || pico__asks(p, job->request.id));
 	if (!wanted && p->threads[job->request.slot].job == job)
 		p->threads[job->request.slot].job = NULL;
 	pthread_mutex_unlock(&p->lock);
@@ -493,7 +493,7 @@ static enum known look_up_locked(struct pico *p, struct pico__thread *t, const s
 		return ON_ITS_WAY;
 	}
 	if (same && t->have_answer) {
-		pico__notify_answer(p->listener, q->id, t->answer);
+		pico__answer(p, q->id, t->answer);
 		return ON_ITS_WAY;
 	}
 	pico__request_abandon(p, t);
@@ -587,7 +587,7 @@ void pico__request_notified(struct pico *p, const struct seccomp_notif *n, struc
 	};
 
 	if (!spec || request.slot >= PICO_SLOT_COUNT) {
-		pico__notify_answer(p->listener, n->id, spec ? -PICO_EINVAL : -PICO_EPERM);
+		pico__answer(p, n->id, spec ? -PICO_EINVAL : -PICO_EPERM);
 		return;
 	}
 	for (int i = 0; i < 6; i++)

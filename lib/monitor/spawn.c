@@ -311,19 +311,19 @@ void pico__helper_ack(struct pico__helper *h, int32_t pid)
 
 /* ---- orders ---- */
 
-static int send_order(struct pico__helper *h, const struct pico_spawn_order *order, const int fds[4])
+static int send_order(struct pico__helper *h, const struct pico_spawn_order *order, const int *fds, size_t count)
 {
 	struct pico_spawn_order o = *order;
-	union { struct cmsghdr head; char space[CMSG_SPACE(4 * sizeof(int))]; } control = { 0 };
+	union { struct cmsghdr head; char space[CMSG_SPACE(6 * sizeof(int))]; } control = { 0 };
 	struct iovec part = { &o, sizeof o };
-	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control };
+	struct msghdr m = { .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
 	ssize_t size;
 	o.version = PICO_SPAWN_VERSION;
 	o.id = h->next_id;
-	control.head.cmsg_len = CMSG_LEN(4 * sizeof(int));
+	control.head.cmsg_len = CMSG_LEN(count * sizeof(int));
 	control.head.cmsg_level = SOL_SOCKET;
 	control.head.cmsg_type = SCM_RIGHTS;
-	memcpy(CMSG_DATA(&control.head), fds, 4 * sizeof(int));
+	memcpy(CMSG_DATA(&control.head), fds, count * sizeof(int));
 	do
 		size = sendmsg(h->link.spawn, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	while (size < 0 && errno == EINTR);
@@ -365,6 +365,8 @@ static const char *const step_text[] = {
 	[PICO_SEED_FILTER] = "installing the system-call filter",
 	[PICO_SEED_SEND] = "sending the listener",
 	[PICO_SEED_DIED] = "the seed died at its start",
+	[PICO_SEED_DESCRIPTORS] = "descriptors of the seed",
+	[PICO_SEED_KEEPER] = "fork of the keeper",
 };
 
 static int seed_failed(const struct pico_spawn_answer *a, struct pico__spawn_error *error)
@@ -412,13 +414,13 @@ static void close_fds(int fds[2])
 }
 
 /* Under order_lock. */
-static int order_and_wait(struct pico__helper *h, const struct pico_spawn_order *order, const int fds[4],
+static int order_and_wait(struct pico__helper *h, const struct pico_spawn_order *order, const int *fds, size_t count,
 			  struct pico__seed *seed, struct pico__spawn_error *error)
 {
 	struct pico_spawn_answer answer = { 0 };
 	int got[2], status;
 	h->next_id++;
-	status = send_order(h, order, fds);
+	status = send_order(h, order, fds, count);
 	if (status == -EBADF)
 		return fail(error, PICO_EBADF, EBADF, "%s", step_text[PICO_SEED_MESSAGE]);
 	if (status == -EPIPE || status == -ECONNRESET)
@@ -434,19 +436,18 @@ static int order_and_wait(struct pico__helper *h, const struct pico_spawn_order 
 		close_fds(got);
 		return helper_died(h, error, "the helper's answer is not understood");
 	}
-	if (answer.error || got[0] < 0 || got[1] < 0) {
+	if (answer.error || got[0] < 0 || (got[1] < 0 && !(order->flags & PICO_SPAWN_BELL))) {
 		close_fds(got);
 		return answer.error ? seed_failed(&answer, error) :
 		       fail(error, PICO_EMFILE, EMFILE, "receiving the listener");
 	}
-	*seed = (struct pico__seed){ got[0], got[1], answer.killable_recv != 0 };
+	*seed = (struct pico__seed){ got[1], got[0], answer.killable_recv != 0 };
 	return 0;
 }
 
-int pico__helper_seed(struct pico__helper *h, const struct pico_spawn_order *order, int mailbox, int segment,
-		      int boot, int libos, struct pico__seed *seed, struct pico__spawn_error *error)
+static int seed(struct pico__helper *h, const struct pico_spawn_order *order, const int *fds, size_t count,
+		struct pico__seed *out, struct pico__spawn_error *error)
 {
-	const int fds[4] = { mailbox, segment, boot, libos };
 	int status;
 	if (h->owner != getpid())
 		return fail(error, PICO_EHELPER, 0, "the helper belongs to the process this one was forked from");
@@ -454,7 +455,20 @@ int pico__helper_seed(struct pico__helper *h, const struct pico_spawn_order *ord
 	if (atomic_load(&h->dead))
 		status = helper_died(h, error, "the helper has died");
 	else
-		status = order_and_wait(h, order, fds, seed, error);
+		status = order_and_wait(h, order, fds, count, out, error);
 	pthread_mutex_unlock(&h->order_lock);
 	return status;
+}
+
+int pico__helper_seed(struct pico__helper *h, const struct pico_spawn_order *order, int mailbox, int segment,
+		      int boot, int libos, struct pico__seed *out, struct pico__spawn_error *error)
+{
+	const int fds[] = { mailbox, segment, boot, libos };
+	return seed(h, order, fds, 4, out, error);
+}
+
+int pico__helper_seed_with_bell(struct pico__helper *h, const struct pico_spawn_order *order, const int fds[6],
+				struct pico__seed *out, struct pico__spawn_error *error)
+{
+	return seed(h, order, fds, 6, out, error);
 }

@@ -14,7 +14,7 @@
 struct pico__helper;
 
 struct pico__seed {
-	int listener; /* seccomp notification descriptor, close-on-exec; caller owns */
+	int listener; /* seccomp notification descriptor, close-on-exec; caller owns; -1: has a bell */
 	int pidfd; /* of the seed; caller owns */
 	int killable_recv; /* 1: SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV is on */
 };
@@ -33,6 +33,12 @@ uint32_t pico__helper_features(const struct pico__helper *helper); /* PICO_HELPE
 int pico__helper_seed(struct pico__helper *helper, const struct pico_spawn_order *order,
 		      int mailbox, int segment, int boot, int libos,
 		      struct pico__seed *seed, struct pico__spawn_error *error);
+
+/* The same where another listener is in the way: error is then PICO_EKERNEL, with
+ * EBUSY. order->flags have PICO_SPAWN_BELL; fds: mailbox, segment, boot, libos, the
+ * picoprocesses' ends of bell and keeper's socket. */
+int pico__helper_seed_with_bell(struct pico__helper *helper, const struct pico_spawn_order *order, const int fds[6],
+				struct pico__seed *seed, struct pico__spawn_error *error);
 
 /* Control socket for the guard's epoll, and reading from it without blocking.
  * Returns 1 with *message filled, 0 when there is none, -PICO_EHELPER when the

@@ -298,7 +298,7 @@ int64_t pico__thread_wake_fd(const struct pico__request *q)
 	if (number < 0)
 		return number;
 	if (q->id)
-		rc = pico__notify_grant(p->listener, q->id, fd, number);
+		rc = pico__grant(p, q->id, fd, number);
 	if (rc < 0) {
 		pico__streams_release_number(p->streams, number);
 		return rc;

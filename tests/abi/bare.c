@@ -5,6 +5,7 @@
  * files of earlier versions), each with the tests that IMAGE.tests names.
  *   --old-kernel  as on a kernel that can interrupt a request that was received
  *                 (before Linux 5.19), without synchronous wake-up (before 6.6)
+ *   --bell        as where somebody above has the kernel's one seccomp listener
  *   --NAME        that test alone        --list   the names of all
  */
 #include <fcntl.h>
@@ -155,6 +156,8 @@ int main(int argc, char **argv)
 	for (; argc > 1 && !strncmp(argv[1], "--", 2); argc--, argv++)
 		if (!strcmp(argv[1], "--old-kernel"))
 			pico__kernel_without = PICO__WITHOUT_SYNC_WAKE_UP | PICO__WITHOUT_WAIT_KILLABLE;
+		else if (!strcmp(argv[1], "--bell"))
+			pico__kernel_without = PICO__WITHOUT_NOTIFICATIONS;
 		else
 			only = argv[1] + 2;
 	if (argc == 1)

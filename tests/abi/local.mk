@@ -7,9 +7,10 @@ EXTRA_DIST += tests/abi/signatures-v1.txt tests/abi/errors-v1.txt
 
 # Every test of the bare library OS, and the hostile guest; golden images of
 # released versions of the ABI run the same.
-check_PROGRAMS += tests/abi/bare tests/abi/boundary
+check_PROGRAMS += tests/abi/bare tests/abi/boundary tests/abi/listener
 tests_abi_bare_SOURCES = tests/abi/bare.c tests/abi/bare_run.h
 tests_abi_boundary_SOURCES = tests/abi/boundary.c tests/abi/bare_run.h
-tap_tests += tests/abi/bare tests/abi/old-kernel.sh tests/abi/golden.sh tests/abi/boundary
+tests_abi_listener_SOURCES = tests/abi/listener.c
+tap_tests += tests/abi/bare tests/abi/old-kernel.sh tests/abi/bell.sh tests/abi/golden.sh tests/abi/boundary
 slow_tests += tests/abi/boundary
 EXTRA_DIST += $(wildcard $(srcdir)/tests/abi/golden/*)
