@@ -16,7 +16,7 @@ guest_tests += mq_queues sysv_msg sysv_sem sysv_shm
 guest_tests += fs_corners proc_corners
 guest_cxx = cxx_throw
 
-guest_static = $(guest_tests:%=tests/guests/%) tests/guests/ends tests/guests/hostile \
+guest_static = $(guest_tests:%=tests/guests/%) tests/guests/ends tests/guests/hostile tests/guests/limits \
 	tests/guests/park tests/guests/random-files tests/guests/random-ipc tests/guests/random-names
 guest_dynamic = $(guest_tests:%=tests/guests/%.dyn)
 guest_pie = $(patsubst %,tests/guests/%.pie,$(filter lib_%,$(guest_tests)))
@@ -48,7 +48,7 @@ $(guest_cxx_dynamic): tests/guests/%.dyn: tests/guests/%.cc
 
 check_DATA += $(guest_all)
 CLEANFILES += $(guest_all)
-EXTRA_DIST += $(guest_tests:%=tests/guests/%.c) $(guest_cxx:%=tests/guests/%.cc) tests/guests/check.h tests/guests/fs.h tests/guests/ends.c tests/guests/hostile.c tests/guests/park.c tests/guests/random-files.c \
+EXTRA_DIST += $(guest_tests:%=tests/guests/%.c) $(guest_cxx:%=tests/guests/%.cc) tests/guests/check.h tests/guests/fs.h tests/guests/ends.c tests/guests/hostile.c tests/guests/limits.c tests/guests/park.c tests/guests/random-files.c \
 	tests/guests/random.h tests/guests/random-ipc.c tests/guests/random-names.c
 tap_tests += tests/guests/run.sh tests/guests/ends.sh tests/guests/hostile.sh tests/guests/host.sh tests/guests/compare-files.sh \
 	tests/guests/compare.sh

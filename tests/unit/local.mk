@@ -28,3 +28,6 @@ tests_unit_test_no_memory_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=callo
 
 # Standing still, with the guest program tests/guests/park.
 criterion_tests += tests/unit/test_park
+
+# Too much of everything, with the guest program tests/guests/limits.
+criterion_tests += tests/unit/test_limits

@@ -364,6 +364,7 @@ static int hostfs_create(struct inode *dir, struct dentry *d, u32 mode, u64 rdev
 	int n = host_uri(d, is_dir ? "dir:" : "file:", uri);
 	if (n < 0) return n;
 	s64 r = Dk(StreamOpen)(uri, (u64)n, PICO_ACCESS_READ, PICO_OPEN_CREATE | PICO_OPEN_EXCLUSIVE, mode & 07777, &a);
+	if (r == -PICO_EMFILE) return -ENFILE;
 	if (r == -ELOOP || r == -ENOTDIR) return way_changed(d->parent);
 	if (r < 0) return (int)r;
 	Dk(ObjectClose)(r);

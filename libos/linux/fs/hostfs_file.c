@@ -114,13 +114,22 @@ u32 host_access(u32 flags)
 	return flags & O_APPEND && a & PICO_ACCESS_WRITE ? a | PICO_ACCESS_APPEND : a;
 }
 
+/* The instance's streams are this system's table of open files: when it is full
+ * the process may have room still. */
+static s64 stream_open(const char *uri, u64 size, u32 access, u32 flags, u32 mode, struct pico_stream_attributes *a)
+{
+	const s64 r = Dk(StreamOpen)(uri, size, access, flags, mode, a);
+
+	return r == -PICO_EMFILE ? -ENFILE : r;
+}
+
 s64 host_stream_open(struct hostfs *h, const char *uri, u64 size, u32 *access, u32 flags, u32 mode, struct pico_stream_attributes *a)
 {
 	if (h->no_exec) *access &= ~(u32)PICO_ACCESS_EXECUTE;
-	s64 r = Dk(StreamOpen)(uri, size, *access, flags, mode, a);
+	s64 r = stream_open(uri, size, *access, flags, mode, a);
 	if (r == -EACCES && *access & PICO_ACCESS_EXECUTE) {
 		u32 less = *access & ~(u32)PICO_ACCESS_EXECUTE;
-		r = Dk(StreamOpen)(uri, size, less, flags, mode, a);
+		r = stream_open(uri, size, less, flags, mode, a);
 		if (r >= 0) {
 			h->no_exec = true;
 			*access = less;
@@ -267,7 +276,7 @@ int host_tmpfile(struct inode *dir, struct file *f, u32 mode)
 	int n = host_uri_of(dir, "file:", uri);
 
 	if (n < 0) return n;
-	s64 r = Dk(StreamOpen)(uri, (u64)n, access, PICO_OPEN_TEMPORARY | (f->flags & O_EXCL ? PICO_OPEN_EXCLUSIVE : 0), mode & 07777, &a);
+	s64 r = stream_open(uri, (u64)n, access, PICO_OPEN_TEMPORARY | (f->flags & O_EXCL ? PICO_OPEN_EXCLUSIVE : 0), mode & 07777, &a);
 	if (r < 0) return (int)r;
 	claim(r, &a);
 	struct inode *i = host_inode(h, host_mark(&h->changes), &a, NULL, 0); /* new: nobody else knows it */
@@ -289,7 +298,7 @@ static struct hhandle *writable(struct inode *i, int *err)
 	if (!h) h = handle_find(i, PICO_ACCESS_WRITE | PICO_ACCESS_APPEND);
 	if (h) return h;
 	int n = host_uri_of(i, "file:", uri);
-	s64 r = n < 0 ? n : Dk(StreamOpen)(uri, (u64)n, PICO_ACCESS_WRITE, 0, 0, &a);
+	s64 r = n < 0 ? n : stream_open(uri, (u64)n, PICO_ACCESS_WRITE, 0, 0, &a);
 	*err = (int)r;
 	if (r < 0) return NULL;
 	if (!host_same(i, &a)) {
@@ -450,7 +459,7 @@ static int dir_stream(struct file *f)
 	if (f->path.dentry->flags & DENTRY_DEAD) return -ENOENT;
 	int n = host_uri(f->path.dentry, "dir:", uri);
 	if (n < 0) return n;
-	s64 r = Dk(StreamOpen)(uri, (u64)n, PICO_ACCESS_READ, 0, 0, NULL);
+	s64 r = stream_open(uri, (u64)n, PICO_ACCESS_READ, 0, 0, NULL);
 	if (r < 0) return r == -ELOOP ? -ENOENT : (int)r;
 	f->stream = r;
 	return 0;
@@ -540,7 +549,7 @@ int host_syncfs(struct inode *i)
 	}
 	int n = host_uri_of(i, S_ISDIR(i->mode) ? "dir:" : "file:", uri);
 	if (n < 0) return n == -ENOENT ? 0 : n;
-	stream = Dk(StreamOpen)(uri, (u64)n, PICO_ACCESS_READ, 0, 0, NULL);
+	stream = stream_open(uri, (u64)n, PICO_ACCESS_READ, 0, 0, NULL);
 	if (stream < 0) return (int)stream;
 	r = settled(Dk(StreamFlush)(stream, PICO_FLUSH_FILESYSTEM));
 	Dk(ObjectClose)(stream);
