@@ -96,11 +96,11 @@ static struct mq_waiter *first_waiter(struct list *waiters)
 	return list_empty(waiters) ? NULL : list_entry(waiters->next, struct mq_waiter, node);
 }
 
-static void serve(struct mq_waiter *w)
+static void serve(struct mq_waiter *w, struct bells *bells)
 {
 	list_del(&w->node);
 	__atomic_store_n(&w->status, 0, __ATOMIC_RELEASE);
-	task_wake(w->task); /* it takes the lock before it frees w */
+	wake_later(bells, w->task); /* it takes the lock before it frees w */
 }
 
 /* lock held, given up. */
@@ -148,10 +148,12 @@ static int send(struct file *f, struct mq_message *m, u64 deadline)
 {
 	struct mq *q = mq_of(f);
 	struct mq_waiter *w, *own = kzalloc(sizeof(*own)); /* others reach it: not on our stack */
+	struct bells bells;
 	int err = 0;
 
 	if (!own)
 		return -ENOMEM;
+	bells.count = 0;
 	lock(&q->lock);
 	if (q->count == q->max_count) {
 		if (!(f->flags & O_NONBLOCK)) {
@@ -163,7 +165,7 @@ static int send(struct file *f, struct mq_message *m, u64 deadline)
 		err = -EAGAIN;
 	} else if ((w = first_waiter(&q->receivers))) {
 		w->message = m;
-		serve(w);
+		serve(w, &bells);
 	} else if (!make_room(q)) {
 		err = -ENOMEM;
 	} else {
@@ -174,6 +176,7 @@ static int send(struct file *f, struct mq_message *m, u64 deadline)
 	if (!err)
 		f->inode->atime = f->inode->mtime = f->inode->ctime = timespec_now();
 	unlock(&q->lock);
+	wake_ring(&bells);
 	kfree(own);
 	return err;
 }
@@ -222,14 +225,16 @@ static int receive(struct file *f, u64 deadline, struct mq_message **out)
 {
 	struct mq *q = mq_of(f);
 	struct mq_waiter *w, *own;
+	struct bells bells;
 	int err = 0;
 
+	bells.count = 0;
 	lock(&q->lock);
 	if (q->count) {
 		*out = take(q);
 		if ((w = first_waiter(&q->senders))) {
 			insert(q, w->message); /* the room just made */
-			serve(w);
+			serve(w, &bells);
 		} else {
 			wake_queue(&q->wait, EV_OUT);
 		}
@@ -245,6 +250,7 @@ static int receive(struct file *f, u64 deadline, struct mq_message **out)
 		return err;
 	}
 	unlock(&q->lock);
+	wake_ring(&bells);
 	return err;
 }
 

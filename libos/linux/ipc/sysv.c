@@ -48,6 +48,17 @@ void sysv_task_exit(struct task *t)
 
 s64 ipc_seconds(void) { return (s64)(now_real() / NSEC_PER_SEC); }
 
+void ipc_unlock(struct ipc_family *f)
+{
+	struct bells bells;
+
+	bells.count = f->bells.count;
+	memcpy(bells.bell, f->bells.bell, bells.count * sizeof(bells.bell[0]));
+	f->bells.count = 0;
+	unlock(&f->lock);
+	wake_ring(&bells);
+}
+
 /* ---- who may ---- */
 
 bool ipc_allowed(const struct ipc_object *o, u32 mode)
@@ -123,7 +134,7 @@ s64 ipc_get(struct ipc_family *f, const struct ipc_kind *kind, const struct ipc_
 		ret = -EEXIST;
 	else if (!(ret = kind->check ? kind->check(o, r) : 0))
 		ret = ipc_allowed(o, r->flags) ? o->id : -EACCES;
-	unlock(&f->lock);
+	ipc_unlock(f);
 	return ret;
 }
 

@@ -30,6 +30,7 @@ struct ipc_family {
 	s32 last; /* number given last; -1: none */
 	u16 seq;
 	s32 next_id; /* /proc/sys/kernel/shm_next_id and so on: the id the next object is to have; -1 */
+	struct bells bells; /* wakes decided under the lock */
 	struct list keys[IPC_KEY_LISTS];
 };
 struct sysv {
@@ -42,6 +43,7 @@ struct sysv {
 	u64 msg_bytes, msg_count; /* in all queues */
 };
 static inline struct sysv *sysv(void) { return IPC->sysv; }
+void ipc_unlock(struct ipc_family *f); /* and ring */
 
 /* What shmget(2) and its like need of a family. Called with the family's lock held. */
 struct ipc_request { s32 key; u32 flags; u64 size; };

@@ -38,7 +38,7 @@ static void finish(struct msg_waiter *w, int status)
 {
 	list_del(&w->node);
 	__atomic_store_n(&w->status, status, __ATOMIC_RELEASE);
-	task_wake(w->task); /* it takes the lock before it frees w */
+	wake_later(&family()->bells, w->task); /* it takes the lock before it frees w */
 }
 
 static void finish_all(struct list *waiters, int status)
@@ -76,7 +76,7 @@ static int sleep_on(struct list *waiters, struct msg_waiter *w)
 	w->status = ASLEEP;
 	list_add_tail(waiters, &w->node);
 	wait_begin();
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	while (__atomic_load_n(&w->status, __ATOMIC_ACQUIRE) == ASLEEP && !(err = wait_sleep(PICO_FOREVER)))
 		wait_begin();
 	lock(&family()->lock);
@@ -208,7 +208,7 @@ static int send(s32 id, struct message *m, u32 flags)
 	}
 	if (!err)
 		deliver(queue_of(o), m);
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	kfree(w);
 	return err;
 }
@@ -325,7 +325,7 @@ static int receive(s32 id, const struct selection *s, u64 size, u32 flags, struc
 		if (err || w->got)
 			break;
 	}
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	kfree(w);
 	return err;
 }
@@ -370,7 +370,7 @@ static s64 info(u32 cmd, uaddr to)
 		i.msgtql = (s32)v->msg_bytes;
 	}
 	s32 last = ipc_last_number(family());
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return copy_to_user(to, &i, sizeof(i)) ? -EFAULT : last;
 }
 
@@ -394,7 +394,7 @@ static s64 stat(s32 id, u32 cmd, uaddr to)
 		ds.msg_lrpid = (s32)q->lrpid;
 		ret = cmd == IPC_STAT ? 0 : o->id;
 	}
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return ret >= 0 && copy_to_user(to, &ds, sizeof(ds)) ? -EFAULT : ret;
 }
 
@@ -426,7 +426,7 @@ static int set_or_remove(s32 id, u32 cmd, uaddr from)
 		destroy(queue_of(o));
 	else if (!err)
 		err = change(queue_of(o), &ds);
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return err;
 }
 
@@ -461,6 +461,6 @@ int show_sysvipc_msg(struct pseudo *p, struct seq *s)
 	seq_puts(s, "       key      msqid perms      cbytes       qnum lspid lrpid   uid   gid  cuid  cgid      stime      rtime      ctime\n");
 	lock(&family()->lock);
 	ipc_for_each(family(), show_one, s);
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return 0;
 }

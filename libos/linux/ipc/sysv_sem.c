@@ -92,7 +92,7 @@ static void finish(struct sem_waiter *w, int status)
 {
 	list_del(&w->node);
 	__atomic_store_n(&w->status, status, __ATOMIC_RELEASE);
-	task_wake(w->task); /* it takes the lock before it frees w */
+	wake_later(&family()->bells, w->task); /* it takes the lock before it frees w */
 }
 
 static bool serve_zero(struct sem_set *s)
@@ -202,7 +202,7 @@ int sem_undo_share(struct task *child, struct task *from)
 		ref_get(&from->sem_undo->ref);
 		err = 0;
 	}
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return err;
 }
 
@@ -216,7 +216,7 @@ void sem_undo_exit(struct task *t)
 	lock(&family()->lock);
 	while (!list_empty(&l->undos))
 		undo_apply(list_entry(l->undos.next, struct sem_undo, process_node), t->process->pid);
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	kfree(l);
 }
 
@@ -287,7 +287,7 @@ static int wait_for(struct sem_set *s, struct sem_waiter *w, u64 deadline)
 	w->status = SLEEPING;
 	list_add_tail(w->alters ? &s->alter : &s->zero, &w->node);
 	wait_begin();
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	while (__atomic_load_n(&w->status, __ATOMIC_ACQUIRE) == SLEEPING && !(err = wait_sleep(deadline)))
 		wait_begin();
 	lock(&family()->lock);
@@ -295,7 +295,7 @@ static int wait_for(struct sem_set *s, struct sem_waiter *w, u64 deadline)
 		list_del(&w->node);
 	else
 		err = w->status;
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return err;
 }
 
@@ -332,7 +332,7 @@ static int operate(s32 id, struct sem_waiter *w, u64 deadline)
 	else if (!err)
 		s->otime = ipc_seconds();
 out:
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return err;
 }
 
@@ -421,7 +421,7 @@ static s64 info(u32 cmd, uaddr to)
 		i.semaem = v->sem_count;
 	}
 	s32 last = ipc_last_number(family());
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return copy_to_user(to, &i, sizeof(i)) ? -EFAULT : last;
 }
 
@@ -440,7 +440,7 @@ static s64 stat(s32 id, u32 cmd, uaddr to)
 		ds.sem_nsems = s->count;
 		ret = cmd == IPC_STAT ? 0 : o->id;
 	}
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return ret >= 0 && copy_to_user(to, &ds, sizeof(ds)) ? -EFAULT : ret;
 }
 
@@ -457,7 +457,7 @@ static int set_or_remove(s32 id, u32 cmd, uaddr from)
 		destroy(set_of(o));
 	else if (!err && !(err = ipc_set_perm(o, &ds.sem_perm)))
 		set_of(o)->ctime = ipc_seconds();
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return err;
 }
 
@@ -502,7 +502,7 @@ static s64 get_one(s32 id, s32 number, u32 cmd)
 		ret = -EINVAL;
 	else
 		ret = ask_one(set_of(o), (u32)number, cmd);
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return ret;
 }
 
@@ -532,7 +532,7 @@ static s64 set_one(s32 id, s32 number, s32 value)
 		set_of(o)->ctime = ipc_seconds();
 		update(set_of(o), false);
 	}
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return err;
 }
 
@@ -543,7 +543,7 @@ static s64 all_count(s32 id, u32 mode)
 
 	lock(&family()->lock);
 	s64 ret = !(o = ipc_find(family(), id)) ? -EINVAL : ipc_allowed(o, mode) ? (s64)set_of(o)->count : -EACCES;
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return ret;
 }
 
@@ -562,7 +562,7 @@ static s64 get_all(s32 id, uaddr to)
 		err = -EIDRM;
 	for (u32 i = 0; !err && i < (u32)count; i++)
 		values[i] = set_of(o)->sems[i].value;
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	if (!err && copy_to_user(to, values, (size_t)count * sizeof(*values)))
 		err = -EFAULT;
 	kfree(values);
@@ -592,7 +592,7 @@ static s64 set_all(s32 id, uaddr from)
 		set_of(o)->ctime = ipc_seconds();
 		update(set_of(o), false);
 	}
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	kfree(values);
 	return err;
 }
@@ -632,6 +632,6 @@ int show_sysvipc_sem(struct pseudo *p, struct seq *s)
 	seq_puts(s, "       key      semid perms      nsems   uid   gid  cuid  cgid      otime      ctime\n");
 	lock(&family()->lock);
 	ipc_for_each(family(), show_one, s);
-	unlock(&family()->lock);
+	ipc_unlock(family());
 	return 0;
 }

@@ -67,13 +67,9 @@ static void ring(const u32 *word, pico_handle event, u32 old)
 		Dk(EventSet)(event);
 }
 
-/* Wakes are rung when the queue is unlocked: the woken task may run at once, on
- * this very CPU, and wants the lock. A bell that nobody listens to any more is
- * harmless, so nothing needs to keep the task alive. */
-#define BELLS 16
-struct bells { u32 count; struct { const u32 *word; pico_handle event; u32 old; } bell[BELLS]; };
-
-static void mark_woken(struct bells *b, struct task *t)
+/* A bell that nobody listens to any more is harmless, so nothing needs to keep
+ * the task alive until it is rung. */
+void wake_later(struct bells *b, struct task *t)
 {
 	u32 node;
 
@@ -90,6 +86,12 @@ static void mark_woken(struct bells *b, struct task *t)
 	b->bell[b->count].word = &t->wait_word;
 	b->bell[b->count].event = event;
 	b->bell[b->count++].old = old;
+}
+
+void wake_ring(const struct bells *b)
+{
+	for (u32 i = 0; i < b->count; i++)
+		ring(b->bell[i].word, b->bell[i].event, b->bell[i].old);
 }
 
 void wake_up_count(struct wait_queue *q, u32 events, int exclusive_count)
@@ -112,11 +114,10 @@ void wake_up_count(struct wait_queue *q, u32 events, int exclusive_count)
 		if (w->fn)
 			w->fn(w, events);
 		else
-			mark_woken(&bells, w->task);
+			wake_later(&bells, w->task);
 	}
 	unlock(&q->lock);
-	for (u32 i = 0; i < bells.count; i++)
-		ring(bells.bell[i].word, bells.bell[i].event, bells.bell[i].old);
+	wake_ring(&bells);
 }
 
 void wake_up(struct wait_queue *q, u32 events)

@@ -52,6 +52,12 @@ int wait_sleep_streams(u64 deadline, const pico_handle *events, u32 count);
 void wake_up(struct wait_queue *q, u32 events); /* all */
 void wake_up_count(struct wait_queue *q, u32 events, int exclusive_count);
 void task_wake(struct task *t);
+/* Wakes that are rung when the lock under which they were decided is free: the
+ * woken task may run at once, on this very CPU, and wants it. count is 0 at first. */
+#define BELLS 16
+struct bells { u32 count; struct { const u32 *word; pico_handle event; u32 old; } bell[BELLS]; };
+void wake_later(struct bells *b, struct task *t); /* the lock keeps t alive */
+void wake_ring(const struct bells *b);
 bool task_sleeps(const struct task *t); /* now, in one of the waits above */
 
 #endif
