@@ -8,6 +8,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/futex.h>
+#include <mqueue.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -15,7 +16,9 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/msg.h>
 #include <sys/select.h>
+#include <sys/sem.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -142,6 +145,52 @@ static void *ping_pong(void *arg)
 	return NULL;
 }
 
+/* ---- System V IPC, message queues ---- */
+
+static int sems, msgs;
+static mqd_t queue, empty;
+
+static void make_ipc(void)
+{
+	struct mq_attr a = { .mq_maxmsg = 2, .mq_msgsize = 8 };
+
+	CHECK((sems = semget(IPC_PRIVATE, 2, 0600)) >= 0 && (msgs = msgget(IPC_PRIVATE, 0600)) >= 0);
+	CHECK((queue = mq_open("/pico-park", O_CREAT | O_RDWR, 0600, &a)) >= 0 && mq_unlink("/pico-park") == 0);
+	CHECK((empty = mq_open("/pico-park", O_CREAT | O_RDWR, 0600, &a)) >= 0 && mq_unlink("/pico-park") == 0);
+}
+
+static void drop_ipc(void)
+{
+	CHECK(semctl(sems, 0, IPC_RMID) == 0 && msgctl(msgs, IPC_RMID, NULL) == 0);
+}
+
+/* One tells the other by a message, which answers in three ways. */
+static void *passer(void *arg)
+{
+	const int second = (uintptr_t)arg != 0;
+	struct sembuf op = { 0, second ? 1 : -1, SEM_UNDO };
+	struct { long type; int last; } m;
+	char byte[8] = { 0 };
+
+	do {
+		m.type = 1;
+		m.last = stop;
+		if (second)
+			CHECK(msgrcv(msgs, &m, sizeof(m.last), 1, 0) == sizeof(m.last));
+		else
+			CHECK(msgsnd(msgs, &m, sizeof(m.last), 0) == 0);
+		CHECK(semop(sems, &op, 1) == 0);
+		if (second) {
+			m.type = 2;
+			CHECK(mq_send(queue, byte, 1, 0) == 0 && msgsnd(msgs, &m, sizeof(m.last), 0) == 0);
+		} else {
+			CHECK(mq_receive(queue, byte, 8, NULL) == 1 && msgrcv(msgs, &m, sizeof(m.last), 2, 0) == sizeof(m.last));
+		}
+		ROUND(11);
+	} while (!m.last);
+	return NULL;
+}
+
 /* ---- time ---- */
 
 static void sleep_ways(unsigned way)
@@ -150,6 +199,8 @@ static void sleep_ways(unsigned way)
 	atomic_uint word = 0;
 	struct timespec t = three, end;
 	struct timeval tv = { 0, 3000 };
+	struct sembuf never = { 1, -1, 0 };
+	char byte[8];
 	sigset_t set;
 	long r;
 
@@ -180,6 +231,18 @@ static void sleep_ways(unsigned way)
 		r = sigtimedwait(&set, NULL, &three);
 		CHECK(r == -1 && errno == EAGAIN);
 		break;
+	case 6:
+		r = semtimedop(sems, &never, 1, &three);
+		CHECK(r == -1 && errno == EAGAIN);
+		break;
+	case 7:
+		clock_gettime(CLOCK_REALTIME, &end);
+		end.tv_nsec += 4000000; /* the other clock may differ a little */
+		if (end.tv_nsec >= 1000000000)
+			end.tv_sec++, end.tv_nsec -= 1000000000;
+		r = mq_timedreceive(empty, byte, 8, NULL, &end);
+		CHECK(r == -1 && errno == ETIMEDOUT);
+		break;
 	default:
 		clock_gettime(CLOCK_MONOTONIC, &end);
 		end.tv_nsec += 3000000;
@@ -196,7 +259,7 @@ static void *sleeper(void *arg)
 	for (unsigned n = 0; !stop; n++) {
 		const uint64_t start = now();
 
-		sleep_ways(n % 7);
+		sleep_ways(n % 9);
 		CHECK(now() - start >= 3000000);
 		ROUND(3);
 	}
@@ -440,9 +503,12 @@ int main(int argc, char **argv)
 	CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
 	CHECK(sigaction(SIGRTMIN, &sa, NULL) == 0);
 	CHECK(pipe(pipe_fds) == 0 && pipe(quiet_fds) == 0 && (event_fd = eventfd(0, 0)) >= 0);
+	make_ipc();
 	static void *(*const plain[])(void *) = { vectors, floats, sleeper, long_sleeper, ticks, writer, reader, poster, waiter, quiet, maker };
 	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
 		threads[count++] = start(plain[i], 0);
+	threads[count++] = start(passer, 0);
+	threads[count++] = start(passer, 1);
 	threads[count++] = start(ping_pong, 0);
 	threads[count++] = start(ping_pong, 1);
 	threads[count++] = hit[0] = start(hit_running, 0);
@@ -455,7 +521,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		alarm((unsigned)atoi(argv[1])), sigaddset(&set, SIGALRM);
 	CHECK(sigwait(&set, &signo) == 0);
-	for (int i = 0; i <= 10; i++) /* everybody came to something */
+	for (int i = 0; i <= 11; i++) /* everybody came to something */
 		while (!rounds[i])
 			usleep(1000);
 	stop = 1;
@@ -466,6 +532,7 @@ int main(int argc, char **argv)
 		pthread_kill(hit[i], SIGRTMIN);
 	for (int i = 0; i < count - 1; i++)
 		CHECK(pthread_join(threads[i], NULL) == 0);
+	drop_ipc();
 	CHECK(taken[0] >= sent && taken[1] >= sent);
 	CHECK(taken[0] <= sent + 1 && taken[1] <= sent + 1);
 	OK();
