@@ -17,10 +17,13 @@ libos_linux_SOURCES += \
 	libos/linux/kern/park.c \
 	libos/linux/kern/printk.c \
 	libos/linux/kern/wait.c \
+	libos/linux/proc/access.c \
+	libos/linux/proc/account.c \
 	libos/linux/proc/deliver.c \
 	libos/linux/proc/exit.c \
 	libos/linux/proc/fork.c \
 	libos/linux/proc/lend.c \
+	libos/linux/proc/remote.c \
 	libos/linux/proc/sets.h \
 	libos/linux/proc/signal.c \
 	libos/linux/proc/task.c \

@@ -328,6 +328,8 @@ struct file *files_file(struct files *fs, int fd, bool *cloexec)
 	return f;
 }
 
+u32 files_room(struct files *fs) { return fs->size; }
+
 int fd_close_range(u32 first, u32 last, bool cloexec_only)
 {
 	struct files *fs = current->files;

@@ -154,11 +154,10 @@ void task_kick(struct task *t, u32 tif)
 	task_kick_raw(t);
 }
 
+/* Also while it does what a kick was for, so that looking at a task does not change what one sees. */
 bool task_sleeps(const struct task *t)
 {
-	const u32 word = __atomic_load_n(&t->wait_word, __ATOMIC_SEQ_CST);
-
-	return word == WAIT_ADDRESS || word == WAIT_EVENT;
+	return __atomic_load_n(&t->asleep, __ATOMIC_SEQ_CST) && __atomic_load_n(&t->wait_word, __ATOMIC_SEQ_CST) != WAIT_WOKEN;
 }
 
 void wait_begin(void)
@@ -175,10 +174,13 @@ static void sleeper_work(struct task *t)
 		interrupt_take();
 	if (unlikely(flags & TIF_SYNC)) {
 		t->cpu_time = cpu_time_thread() - t->cpu_base;
+		__atomic_store_n(&t->cpu_fresh, 1, __ATOMIC_SEQ_CST);
 		__atomic_fetch_and(&t->flags, ~TIF_SYNC, __ATOMIC_SEQ_CST);
 		__atomic_fetch_add(&t->sync_count, 1, __ATOMIC_SEQ_CST);
 		wake_up(&K->sync_wait, 0);
 	}
+	if (unlikely(flags & TIF_REMOTE))
+		remote_serve();
 }
 
 static s64 sleep_event(struct task *t, u64 deadline, const pico_handle *events, u32 count)
@@ -208,7 +210,7 @@ static void spin(const struct task *t, u32 unwind)
 	const u64 begin = arch_cycles();
 
 	while (__atomic_load_n(&t->wait_word, __ATOMIC_RELAXED) == WAIT_ARMED &&
-	       !(__atomic_load_n(&t->flags, __ATOMIC_RELAXED) & (unwind | TIF_SYNC | TIF_INTERRUPT)) &&
+	       !(__atomic_load_n(&t->flags, __ATOMIC_RELAXED) & (unwind | TIF_SYNC | TIF_REMOTE | TIF_INTERRUPT)) &&
 	       arch_cycles() - begin < SPIN_CYCLES)
 		__builtin_ia32_pause();
 }
@@ -220,7 +222,7 @@ static void learn(struct task *t, u64 began)
 	t->spins = K->cpu_count > 1 && arch_cycles() - began < SHORT_CYCLES && t->waker_cpu != arch_current_cpu(&node);
 }
 
-static int sleep_core(u64 deadline, u32 unwind, const pico_handle *events, u32 count)
+static int sleep_loop(u64 deadline, u32 unwind, const pico_handle *events, u32 count)
 {
 	struct task *t = current;
 	const u32 how = count ? WAIT_EVENT : WAIT_ADDRESS;
@@ -253,6 +255,7 @@ static int sleep_core(u64 deadline, u32 unwind, const pico_handle *events, u32 c
 		}
 		if (word == WAIT_ARMED && !__atomic_compare_exchange_n(&t->wait_word, &word, how, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
 			continue;
+		t->switches++;
 		s64 r = count ? sleep_event(t, deadline, events, count) : Dk(AddressWait)(&t->wait_word, WAIT_ADDRESS, deadline);
 		if (count && r > 0) { /* a stream is ready */
 			__atomic_store_n(&t->wait_word, WAIT_WOKEN, __ATOMIC_SEQ_CST);
@@ -269,6 +272,17 @@ static int sleep_core(u64 deadline, u32 unwind, const pico_handle *events, u32 c
 		word = how; /* a spurious end: arm again, so that a waker need not ring */
 		__atomic_compare_exchange_n(&t->wait_word, &word, WAIT_ARMED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 	}
+}
+
+static int sleep_core(u64 deadline, u32 unwind, const pico_handle *events, u32 count)
+{
+	struct task *t = current;
+
+	__atomic_store_n(&t->cpu_fresh, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->asleep, 1, __ATOMIC_RELEASE);
+	const int r = sleep_loop(deadline, unwind, events, count);
+	__atomic_store_n(&t->asleep, 0, __ATOMIC_RELEASE);
+	return r;
 }
 
 int wait_sleep(u64 deadline)

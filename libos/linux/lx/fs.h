@@ -71,6 +71,7 @@ struct file_ops {
 	int (*set_flags)(struct file *f, u32 new_flags); /* fcntl F_SETFL */
 	bool seekable;
 	bool maps_zero; /* /dev/zero: a shared mapping is mm_shared_memory(), made by mm */
+	bool waits; /* reads may wait for another task: f->pos is not kept still meanwhile */
 	bool gather; /* read and write take vectors: readv(2) is one call (pipes, sockets, packets) */
 };
 struct poll_table { void (*add)(struct poll_table *t, struct wait_queue *q); /* called by file_ops->poll */
@@ -125,6 +126,7 @@ void files_close_on_exec(struct files *fs);
 /* For /proc: the next descriptor in use from fd on; -1 when none; file reference taken. */
 struct file *files_file(struct files *fs, int fd, bool *cloexec); /* reference; NULL: none, or fs is NULL */
 int files_next(struct files *fs, int fd, struct file **out, bool *cloexec);
+u32 files_room(struct files *fs); /* numbers it has room for now */
 
 struct fs_context { struct ref ref; struct lock lock; struct path root, cwd; u32 umask; };
 struct fs_context *fs_context_copy(struct fs_context *old);

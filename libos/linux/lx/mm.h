@@ -22,6 +22,7 @@ struct task;
 #define VMA_DONTDUMP 512u
 #define VMA_MAYWRITE 1024u /* mprotect may add write (shared mapping of a file opened for writing, or private) */
 #define VMA_NORESERVE 2048u
+#define VMA_THREAD_STACK 16384u /* MAP_STACK: most of it is never touched */
 struct vma {
 	u64 start, end;
 	u32 flags;
@@ -47,8 +48,9 @@ struct mm {
 	u64 vdso;
 	u64 auxv[64]; u32 auxv_count;
 	u64 start_code, end_code;
-	u64 hiwater_rss;
+	u64 hiwater_rss, hiwater_vm;
 	u32 def_flags;
+	struct lock remote_lock; struct remote_request *remote; /* what others want of this memory: proc/remote.c */
 };
 struct mm *mm_create(void);
 void mm_put(struct mm *mm);
@@ -63,7 +65,13 @@ int mm_unmap(struct mm *mm, u64 addr, u64 size);
 bool mm_next_vma(struct mm *mm, u64 addr, struct vma *out);
 /* A fault of a program: 0 when handled (stack growth) and the program may go on, else the signal to send, code in *code. */
 int mm_fault(struct mm *mm, u64 addr, u32 error_code, int *code);
-u64 mm_rss(struct mm *mm); /* bytes, an estimate */
+/* What is in memory of an address space, bytes. The host does not tell: an
+ * estimate from what is mapped, see mm/usage.c. */
+struct vma_usage { u64 anon, file, shared; };
+struct mm_usage { u64 all, anon, file, shared; u64 stack, code, tables; /* mapped, not estimated */ };
+void vma_usage(const struct vma *v, struct vma_usage *out);
+void mm_usage(struct mm *mm, struct mm_usage *out); /* mm->lock not held */
+u64 mm_rss(struct mm *mm); /* the sum */
 /* Key of a futex word: private (mm, addr) or shared (object, offset). -EFAULT when not mapped. */
 struct futex_key { u64 object, offset; };
 int mm_futex_key(struct mm *mm, uaddr a, bool shared, struct futex_key *key);
@@ -74,6 +82,11 @@ struct file *mm_shared_memory(u64 size);
 /* Reads or writes the program's memory regardless of its protection (/proc/self/mem,
  * process_vm_readv): only the current mm. Bytes done, or -EIO / -EFAULT when none. */
 s64 mm_access(struct mm *mm, u64 addr, void *buf, size_t size, bool write);
+/* proc/remote.c: the same in any address space; buf lies in the segment. -ESRCH when
+ * nobody runs there any more, -ERESTARTNOINTR when the caller is to end or to park.
+ * No lock may be held. */
+enum { REMOTE_READ, REMOTE_WRITE, REMOTE_PEEK /* whatever the protection */, REMOTE_POKE, REMOTE_REGISTERS };
+s64 remote_access(struct mm *mm, u32 op, u64 addr, void *buf, size_t size);
 /* mm/vdso.c: finds the host's time functions; at boot and again after a restore. */
 struct pico_init_info;
 void vdso_init(const struct pico_init_info *info);

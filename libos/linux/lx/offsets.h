@@ -18,6 +18,6 @@
 #define FLAGS_PLAIN 0xed7 /* arithmetic, direction, and those that are always set */
 #define TASK_FLAGS 0
 #define TASK_IN_USER 4
-#define TASK_WORK 0xff
+#define TASK_WORK 0x1ff
 
 #endif

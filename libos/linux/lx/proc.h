@@ -79,6 +79,34 @@ int signal_may_send(struct process *p, int signo); /* kill(2)'s permission: 0 or
 int signal_dequeue_locked(struct task *t, u64 set, struct lx_siginfo *info); /* sig_lock held */
 void signal_notify_parent(struct process *p, int code, u32 status); /* SIGCHLD and its waiters; tree_lock held */
 
+/* proc/remote.c */
+void remote_serve(void); /* current has TIF_REMOTE */
+void remote_end(struct mm *mm); /* its last user is gone */
+int remote_registers(struct task *t, struct pico_context *out); /* of its program; out in the segment; -ESRCH, -ERESTARTNOINTR */
+
+/* proc/access.c: what another task has; NULL or -1 or -ENOENT when it has none any more */
+struct file;
+struct path;
+int task_may_look(struct task *t, bool by_fs_ids); /* as for ptrace(2): 0 or -EPERM */
+struct mm *task_mm(struct task *t); /* reference */
+struct file *task_file(struct task *t, int fd, bool *cloexec); /* reference */
+int task_next_fd(struct task *t, int fd, struct file **out, bool *cloexec); /* as files_next */
+u32 task_fd_room(struct task *t);
+int task_fs_path(struct task *t, bool root, struct path *out); /* else the working directory; reference */
+u32 task_umask(struct task *t);
+void task_detach(struct task *t); /* it ends */
+
+/* proc/account.c */
+struct machine_counts { u32 tasks, running, blocked; u64 switches, cpu_time; };
+char task_state(const struct task *t); /* R S D T Z X, as ps has them */
+u64 task_cpu_time(struct task *t); /* ns; asks it, may wait a little: no lock held */
+u64 process_cpu_time(struct process *p); /* of all its threads, ended ones too */
+void task_account_end(struct task *t);
+void machine_refresh(void);
+void machine_counts(struct machine_counts *c);
+void load_start(void);
+void load_averages(u64 out[3]); /* in units of 1/2048 */
+
 /* sys/pidfd.c */
 struct file *pidfd_file(struct process *p, u32 flags); /* NULL: out of memory */
 struct process *pidfd_process(int fd, bool *nonblock); /* reference taken; NULL: no such descriptor */
@@ -100,6 +128,8 @@ void itimers_exit(struct process *p);
 void cpu_timers_schedule(struct process *p);
 void posix_cpu_timers_check(struct process *p, struct task *t, u64 process_time, u64 thread_time);
 u64 posix_cpu_timers_next(struct process *p, struct task *t, u64 process_time, u64 thread_time); /* ns of CPU time until the next */
+struct timer_text { char text[160]; };
+bool timer_describe(struct process *p, u32 *id, struct timer_text *out); /* for /proc/PID/timers */
 void timers_exit(struct process *p); /* posix timers and interval timers end */
 void timers_exec(struct process *p);
 void cpu_timers_check(void); /* current has TIF_CPUTIMER */

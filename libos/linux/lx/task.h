@@ -28,7 +28,8 @@ struct sem_undo_list;
 #define TIF_INTERRUPT 32u /* an interrupt was met where it could not be looked at */
 #define TIF_SYNC 64u /* somebody waits for this task to pass the kernel (membarrier, its CPU clock) */
 #define TIF_CPUTIMER 128u /* CPU-time timers of the process are to be checked */
-#define TIF_WORK (TIF_SIGPENDING | TIF_PARK | TIF_EXIT | TIF_RESTORE_SIGMASK | TIF_STOP | TIF_INTERRUPT | TIF_SYNC | TIF_CPUTIMER)
+#define TIF_REMOTE 256u /* somebody waits for memory of this address space: proc/remote.c */
+#define TIF_WORK (TIF_SIGPENDING | TIF_PARK | TIF_EXIT | TIF_RESTORE_SIGMASK | TIF_STOP | TIF_INTERRUPT | TIF_SYNC | TIF_CPUTIMER | TIF_REMOTE)
 #define TIF_UNWIND (TIF_SIGPENDING | TIF_PARK | TIF_EXIT | TIF_STOP) /* ends an interruptible wait */
 
 struct creds { /* ids as inside a container; changed by copy under process lock */
@@ -36,6 +37,17 @@ struct creds { /* ids as inside a container; changed by copy under process lock 
 	u32 group_count, groups[64];
 	u64 cap_effective, cap_permitted, cap_inheritable, cap_bounding, cap_ambient;
 	u32 securebits, no_new_privs;
+};
+
+/* What a task wants of another address space; under mm->remote_lock. */
+struct remote_request {
+	struct remote_request *next;
+	struct task *requester, *only; /* only: who must serve it; NULL: whoever */
+	u32 op, state;
+	u64 addr;
+	void *buf; /* in the segment */
+	size_t size;
+	s64 result;
 };
 
 struct task {
@@ -91,6 +103,11 @@ struct task {
 	u32 sync_count; /* how often it passed the kernel on request */
 	u32 in_fault; /* its fault is being looked at: one met then is not looked at again */
 	u32 exiting; /* under sig_lock: takes no signals any more */
+	u32 detached; /* under process->lock: fs is not others' to look at any more, mm is gone */
+	u32 asleep; /* atomic: in one of the waits */
+	u32 cpu_fresh; /* atomic: cpu_time was taken in the sleep it is in, if it is asleep */
+	u64 switches; /* how often it slept */
+	struct remote_request remote; /* its own */
 	u64 cpu_time; /* of this thread, ns, as of the last sync */
 	u64 cpu_base; /* what its host thread had used before */
 	void (*kthread_fn)(void *); void *kthread_arg; /* kernel threads; their process is that with pid 1 */
@@ -197,6 +214,8 @@ struct kernel {
 	u32 xstate_bytes; /* of the vector state; 0: not asked */
 	u32 cpu_features; /* leaf 1, edx */
 	s32 has_rdtscp; /* 1 yes, -1 no, 0: not asked */
+	u64 cpu_time_dead, switches_dead; /* of tasks that have ended; atomic */
+	u32 load_on; u64 load[3]; struct ktimer load_timer; /* proc/account.c */
 	struct list starting; /* processes whose new picoprocess has not begun yet; under tree_lock */
 	u32 ended, end_status; /* the first program ended in another picoprocess than the first, which must end */
 };
@@ -224,7 +243,6 @@ struct task *task_by_tid(u32 tid); /* reference taken; NULL */
 struct process *process_by_pid(u32 pid); /* reference taken; NULL */
 void task_put(struct task *t);
 struct files *task_files_get(struct task *t); /* its descriptors; reference; NULL: it has left them */
-bool task_may_access(const struct task *t); /* may the current task look into it? */
 void process_put(struct process *p);
 /* Make t look at its flags soon: wakes it, or interrupts its program code. */
 void task_kick(struct task *t, u32 tif);
@@ -233,6 +251,9 @@ void task_kick(struct task *t, u32 tif);
 void task_sync(struct task *t, bool only_running);
 void task_exit(u32 wait_status) __attribute__((noreturn)); /* current task only */
 void process_exit(u32 wait_status) __attribute__((noreturn)); /* exit_group */
+/* Of the current task, changed so that others may look at any time (proc/access.c); the old one back. */
+struct fs_context *task_set_fs(struct fs_context *fs);
+struct mm *task_set_mm(struct task *t, struct mm *mm); /* or of one that is being moved */
 /* End all other tasks of the process and wait for them (exec). */
 int process_kill_others(void);
 bool capable(int cap); /* of the current process */

@@ -349,7 +349,6 @@ static int start_here(struct program *p)
 {
 	u64 sp;
 
-	current->mm = p->mm;
 	lock(&p->mm->lock);
 	int r = load(p, &sp);
 	unlock(&p->mm->lock);
@@ -372,6 +371,7 @@ static int commit(struct program *p)
 	if (!first)
 		futex_task_exit(t);
 	host_unmap(PICO_GUEST_BASE, PICO_GUEST_END - PICO_GUEST_BASE);
+	task_set_mm(t, p->mm);
 	if (old)
 		mm_leave(old);
 	int r = start_here(p);
@@ -448,6 +448,7 @@ int exec_move(void)
 	p->task = t;
 	futex_task_exit(t);
 	__atomic_fetch_add(&K->live_tasks, 1, __ATOMIC_SEQ_CST);
+	task_set_mm(t, p->mm); /* who looks at us waits for the new program */
 	lock(&K->tree_lock);
 	h = Dk(ProcessCreate)((u64)p);
 	if (h > 0) {
@@ -457,6 +458,7 @@ int exec_move(void)
 	unlock(&K->tree_lock);
 	if (h < 0) {
 		park_task_gone();
+		task_set_mm(t, old);
 		exec_abandon(t);
 		return h == -PICO_ENOMEM ? -ENOMEM : -EAGAIN;
 	}

@@ -20,13 +20,15 @@ libos_linux_SOURCES += \
 	libos/linux/mm/string.c \
 	libos/linux/mm/usercopy.S \
 	libos/linux/mm/uaccess.c \
+	libos/linux/mm/usage.c \
 	libos/linux/mm/vdso.c \
 	libos/linux/mm/vdso/data.h \
 	libos/linux/mm/vdso/image.S \
 	libos/linux/mm/vma.c \
 	libos/linux/mm/vma.h \
 	libos/linux/sys/exec.c \
-	libos/linux/sys/mm.c
+	libos/linux/sys/mm.c \
+	libos/linux/sys/process_vm.c
 
 # The vDSO is a shared object of its own, built first and carried as bytes.
 # The program may be interrupted and unwound in it: it keeps unwind tables.

@@ -101,6 +101,8 @@ static u32 flags_of(const struct mm *mm, u32 prot, u32 flags)
 		f |= VMA_LOCKED;
 	if (flags & MAP_NORESERVE)
 		f |= VMA_NORESERVE;
+	if ((flags & (MAP_STACK | MAP_ANONYMOUS | MAP_TYPE)) == (MAP_STACK | MAP_ANONYMOUS | MAP_PRIVATE))
+		f |= VMA_THREAD_STACK;
 	return f;
 }
 

@@ -5,6 +5,7 @@
  * how mmap's arguments are judged.
  */
 #include "vma.h"
+#include "../lx/proc.h"
 #include "../lx/time.h"
 
 struct vma *vma_new(u64 start, u64 end, u32 flags, struct file *file, u64 offset)
@@ -41,6 +42,8 @@ static void account(struct mm *mm, u32 flags, u64 size, bool more)
 {
 	u64 n = more ? size : -size;
 	mm->total_vm += n;
+	if (mm->total_vm > mm->hiwater_vm)
+		mm->hiwater_vm = mm->total_vm;
 	if (vma_is_data(flags))
 		mm->data_vm += n;
 	if (flags & VMA_LOCKED)
@@ -168,6 +171,7 @@ void mm_leave(struct mm *mm)
 	lock(&mm->lock);
 	vma_remove_range(mm, 0, PICO_GUEST_END);
 	unlock(&mm->lock);
+	remote_end(mm);
 	mm_put(mm);
 }
 
@@ -225,18 +229,6 @@ bool mm_next_vma(struct mm *mm, u64 addr, struct vma *out)
 	}
 	unlock(&mm->lock);
 	return v != NULL;
-}
-
-/* The host does not tell how much of one program is in memory; it tells how
- * much of the instance is. */
-u64 mm_rss(struct mm *mm)
-{
-	u64 used = K->host ? K->host->memory_used : 0;
-	u64 total = __atomic_load_n(&mm->total_vm, __ATOMIC_RELAXED);
-	u64 rss = used && used < total ? used : MIN(total, 4ul << 20);
-	if (rss > mm->hiwater_rss)
-		mm->hiwater_rss = rss;
-	return rss;
 }
 
 int mm_futex_key(struct mm *mm, uaddr a, bool shared, struct futex_key *key)

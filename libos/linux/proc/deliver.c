@@ -143,6 +143,8 @@ void user_exit_work(void)
 			__atomic_fetch_add(&t->sync_count, 1, __ATOMIC_SEQ_CST);
 			wake_up(&K->sync_wait, 0);
 		}
+		if (flags & TIF_REMOTE)
+			remote_serve();
 		if (flags & TIF_CPUTIMER)
 			cpu_timers_check();
 		if (flags & TIF_PARK) {

@@ -60,11 +60,13 @@ static struct process *new_parent(struct process *p)
 
 static void parent_died(struct process *child)
 {
+	lock(&child->lock); /* its tasks may be leaving */
 	list_for_each(pos, &child->tasks) {
 		struct task *t = list_entry(pos, struct task, process_node);
 		if (t->pdeath_signal)
 			signal_send_task(t, (int)t->pdeath_signal, NULL);
 	}
+	unlock(&child->lock);
 }
 
 /* tree_lock held. */
@@ -156,13 +158,17 @@ static void leave_shared(struct task *t)
 	struct fs_context *fs = t->fs;
 	struct mm *mm = t->mm;
 
-	if (mm) {
-		t->mm = NULL;
+	task_detach(t);
+	if (mm)
 		mm_leave(mm);
-	}
 	sysv_task_exit(t);
-	if (files) {
+	if (files && t == current) {
 		files_replace(NULL);
+	} else if (files) {
+		lock(&t->process->sig_lock);
+		t->files = NULL;
+		unlock(&t->process->sig_lock);
+		files_put(files);
 	}
 	if (fs) {
 		t->fs = NULL;
@@ -215,6 +221,7 @@ static bool leave_process(struct task *t)
 	list_del(&t->process_node);
 	const bool last = --p->task_count == 0;
 	p->cpu_time_dead += t->cpu_time;
+	task_account_end(t);
 	signal_flush_task(t);
 	struct task *waiter = p->execing;
 	if (waiter)
@@ -269,9 +276,9 @@ static void start_lost(struct process *p)
 	struct task *t = p->leader;
 
 	stop_taking_signals(t);
+	task_set_mm(t, NULL); /* the old one was given up when it moved */
 	exec_abandon(t);
 	t->exit_code = SIGKILL;
-	t->mm = NULL; /* given up when it moved */
 	leave_shared(t);
 	leave_process(t);
 	timers_exit(p);

@@ -117,9 +117,11 @@ static void unmake(struct process *p, struct task *t)
 
 	if (t) {
 		sem_undo_exit(t);
-		if (t->mm)
-			mm_leave(t->mm);
-		t->mm = NULL;
+		struct mm *mm = t->mm;
+		if (t->process)
+			task_detach(t);
+		if (mm)
+			mm_leave(mm);
 		if (t->files)
 			files_put(t->files);
 		if (t->fs)
@@ -310,6 +312,7 @@ s64 process_clone(const struct clone_request *r)
 	if (too_many(current->process))
 		return -EAGAIN;
 	ktimer_start_thread(); /* in the first picoprocess, which every other one descends from */
+	load_start();
 	if ((err = make(r, &p, &t)))
 		goto out;
 	if ((err = announce(p, r, &pidfd)))

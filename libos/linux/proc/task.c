@@ -10,7 +10,6 @@
 #include "../lx/mm.h"
 #include "../lx/proc.h"
 #include "../lx/uaccess.h"
-#include <linux/capability.h>
 
 #define PID_MAX 32768u
 #define FIRST_PID 1u
@@ -41,19 +40,6 @@ struct files *task_files_get(struct task *t)
 		files_get(files);
 	unlock(&t->process->sig_lock);
 	return files;
-}
-
-/* As ptrace(2) has it: one's own, or same ids and nothing to hide. */
-bool task_may_access(const struct task *t)
-{
-	const struct creds *c = &current->process->creds, *o = &t->process->creds;
-
-	if (t->process == current->process)
-		return true;
-	if (capable(CAP_SYS_PTRACE))
-		return true;
-	return c->uid == o->uid && c->uid == o->euid && c->uid == o->suid && c->gid == o->gid && c->gid == o->egid && c->gid == o->sgid &&
-	       t->process->dumpable == 1 && !(o->cap_permitted & ~c->cap_permitted);
 }
 
 /* The host clears host_alive in the struct when the thread uses no memory any

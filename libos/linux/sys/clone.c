@@ -283,11 +283,10 @@ SYSCALL(unshare)
 		files_replace(copy);
 	}
 	if (f & CLONE_FS) {
-		struct fs_context *copy = fs_context_copy(current->fs), *old = current->fs;
+		struct fs_context *copy = fs_context_copy(current->fs);
 		if (!copy)
 			return -ENOMEM;
-		current->fs = copy;
-		fs_context_put(old);
+		fs_context_put(task_set_fs(copy));
 	}
 	return 0;
 }

@@ -148,7 +148,7 @@ SYSCALL(pidfd_getfd)
 	if (!p)
 		return -EBADF;
 	struct task *t = ended(p) ? NULL : process_any_task(p);
-	s64 r = !t ? -ESRCH : !task_may_access(t) ? -EPERM : 0;
+	s64 r = !t ? -ESRCH : task_may_look(t, false);
 	if (!r) {
 		struct files *files = task_files_get(t);
 		struct file *f = files_file(files, (s32)a[1], NULL);
@@ -187,8 +187,10 @@ SYSCALL(kcmp)
 
 	if (!x || !y)
 		goto out;
-	r = -EPERM;
-	if (!task_may_access(x) || !task_may_access(y))
+	r = task_may_look(x, false);
+	if (!r)
+		r = task_may_look(y, false);
+	if (r)
 		goto out;
 	switch ((u32)a[2]) {
 	case FILE_: r = compare_files(x, (s32)a[3], y, (s32)a[4]); goto out;

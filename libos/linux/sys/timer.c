@@ -390,3 +390,25 @@ void timers_exit(struct process *p)
 	timers_exec(p);
 	itimers_exit(p);
 }
+
+/* The first timer whose number is at least *id. */
+bool timer_describe(struct process *p, u32 *id, struct timer_text *out)
+{
+	const struct posix_timer *best = NULL;
+
+	lock(&p->sig_lock);
+	list_for_each(pos, &p->posix_timers) {
+		const struct posix_timer *t = list_entry(pos, struct posix_timer, node);
+		if (t->id >= *id && (!best || t->id < best->id))
+			best = t;
+	}
+	if (best) {
+		const s32 kind = best->notify & ~SIGEV_THREAD_ID;
+		*id = best->id;
+		snprintf(out->text, sizeof(out->text), "ID: %u\nsignal: %d/%016lx\nnotify: %s/%s.%u\nClockID: %d\n", best->id, best->signo, best->value,
+			 kind == SIGEV_SIGNAL ? "signal" : kind == SIGEV_NONE ? "none" : "thread", best->notify & SIGEV_THREAD_ID ? "tid" : "pid",
+			 best->target ? best->target->tid : p->pid, (s32)best->clock);
+	}
+	unlock(&p->sig_lock);
+	return best != NULL;
+}
