@@ -93,8 +93,11 @@ libos_linux_SOURCES += \
 	libos/linux/fs/proc.h \
 	libos/linux/fs/proc_cpu.c \
 	libos/linux/fs/proc_ipc.c \
+	libos/linux/fs/proc_link.c \
+	libos/linux/fs/proc_machine.c \
 	libos/linux/fs/proc_mm.c \
 	libos/linux/fs/proc_net.c \
+	libos/linux/fs/proc_stat.c \
 	libos/linux/fs/proc_sys.c \
 	libos/linux/fs/proc_task.c \
 	libos/linux/fs/pseudo.c \

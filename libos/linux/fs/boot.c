@@ -215,6 +215,7 @@ void vfs_init(const void *boot)
 	K->vfs = v;
 	list_init(&v->mounts);
 	list_init(&v->flock_blocked);
+	list_init(&v->flock_contexts);
 	list_init(&v->host_idle);
 	v->next_dev = 0x7fff; /* above what a host has, whose files show their own */
 	v->next_mount_id = 20;

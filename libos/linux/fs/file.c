@@ -97,6 +97,12 @@ s64 file_read(struct file *f, const struct iobuf *b, u64 *pos)
 		return n;
 	}
 	if (!f->ops->seekable) return read_at(f, b, 0);
+	if (unlikely(f->ops->waits)) {
+		u64 at = __atomic_load_n(&f->pos, __ATOMIC_RELAXED);
+		n = read_at(f, b, at);
+		if (n > 0) __atomic_store_n(&f->pos, at + (u64)n, __ATOMIC_RELAXED);
+		return n;
+	}
 	lock(&f->pos_lock);
 	n = read_at(f, b, f->pos);
 	if (n > 0) f->pos += (u64)n;
@@ -163,6 +169,10 @@ s64 file_write(struct file *f, const struct iobuf *b, u64 *pos)
 		n = write_at(f, b, pos);
 	} else if (!f->ops->seekable) {
 		n = write_at(f, b, &none);
+	} else if (unlikely(f->ops->waits)) {
+		u64 at = __atomic_load_n(&f->pos, __ATOMIC_RELAXED);
+		n = write_at(f, b, &at);
+		__atomic_store_n(&f->pos, at, __ATOMIC_RELAXED);
 	} else {
 		lock(&f->pos_lock);
 		n = write_at(f, b, &f->pos);

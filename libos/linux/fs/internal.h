@@ -93,7 +93,7 @@ struct vfs {
 	u32 rename_cookie;
 	u64 pin_cookie; /* positions of pinned entries, under their directory's lock */
 	struct lock flock_lock; /* fs/lock.c */
-	struct list flock_blocked;
+	struct list flock_blocked, flock_contexts;
 	struct lock lease_lock; /* fs/lease.c */
 	struct lock host_lock; /* fs/hostfs.c: idle handles */
 	struct list host_idle;
@@ -266,6 +266,8 @@ void file_unclaim(struct file *f);
 
 /* ---- lock.c ---- */
 int lock_flock(struct file *f, u32 operation);
+struct lock_line { u32 number; const char *kind; bool write, to_end; s32 pid; u64 dev, ino, start, end; };
+void locks_each(void (*fn)(void *ctx, const struct lock_line *l), void *ctx); /* fn runs with the lock held */
 int lock_fcntl(struct file *f, u32 cmd, u64 arg);
 void locks_close(struct file *f, struct files *owner); /* a descriptor is closed: POSIX locks of the process go */
 void locks_file_released(struct file *f); /* last reference */

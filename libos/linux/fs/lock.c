@@ -20,6 +20,8 @@ struct file_lock {
 struct lock_context { /* inode->flocks */
 	struct list records, flocks;
 	struct wait_queue wait; /* something was unlocked */
+	struct list node; /* of all contexts, under the lock */
+	struct inode *inode;
 };
 struct blocked { struct list node; void *owner, *by; };
 
@@ -33,7 +35,14 @@ static struct lock_context *context(struct inode *i, bool make)
 	list_init(&c->records);
 	list_init(&c->flocks);
 	wait_queue_init(&c->wait);
-	if (__atomic_compare_exchange_n((struct lock_context **)&i->flocks, &none, c, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) return c;
+	list_init(&c->node);
+	c->inode = i;
+	if (__atomic_compare_exchange_n((struct lock_context **)&i->flocks, &none, c, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+		lock(&vfs()->flock_lock);
+		list_add_tail(&vfs()->flock_contexts, &c->node);
+		unlock(&vfs()->flock_lock);
+		return c;
+	}
 	kfree(c);
 	return none;
 }
@@ -348,6 +357,40 @@ void locks_file_released(struct file *f)
 
 void locks_inode_free(struct inode *i)
 {
-	kfree(i->flocks);
+	struct lock_context *c = i->flocks;
+
+	lock(&vfs()->flock_lock);
+	list_del(&c->node);
+	unlock(&vfs()->flock_lock);
+	kfree(c);
 	i->flocks = NULL;
+}
+
+/* ---- for /proc/locks ---- */
+
+struct tell { void (*fn)(void *ctx, const struct lock_line *l); void *ctx; u32 number; };
+
+static void tell_all(struct tell *t, const struct inode *i, const struct list *locks, bool flocks)
+{
+	list_for_each(p, locks) {
+		const struct file_lock *l = list_entry(p, struct file_lock, node);
+		const struct lock_line line = {
+			.number = ++t->number, .kind = flocks ? "FLOCK " : l->pid ? "POSIX " : "OFDLCK", .write = l->type == F_WRLCK,
+			.pid = l->pid ? (s32)l->pid : -1, .dev = i->dev, .ino = i->ino, .start = l->start, .end = l->end, .to_end = l->end == OFFSET_LAST,
+		};
+		t->fn(t->ctx, &line);
+	}
+}
+
+void locks_each(void (*fn)(void *ctx, const struct lock_line *l), void *ctx)
+{
+	struct tell t = { fn, ctx, 0 };
+
+	lock(&vfs()->flock_lock);
+	list_for_each(p, &vfs()->flock_contexts) {
+		const struct lock_context *c = list_entry(p, struct lock_context, node);
+		tell_all(&t, c->inode, &c->records, false);
+		tell_all(&t, c->inode, &c->flocks, true);
+	}
+	unlock(&vfs()->flock_lock);
 }

@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The files of a process about its memory. Contents are readable only where
- * the address space is the current one; another process's memory lies in
- * another picoprocess.
+ * The files of a process about its memory: what is mapped, and contents. How one
+ * gets at those of another process is proc/remote.c's matter; so no lock may be
+ * held where contents are read.
  */
 #include "proc.h"
-
-struct mm *proc_mm_get(struct task *t)
-{
-	struct mm *mm = t->mm;
-
-	return mm && ref_get_unless_zero(&mm->ref) ? mm : NULL;
-}
 
 /* The address space of the process of an entry; reference or NULL. */
 static struct mm *entry_mm(struct pseudo *p)
 {
 	struct task *t = proc_task(p);
-	struct mm *mm = t ? proc_mm_get(t) : NULL;
+	struct mm *mm = t ? task_mm(t) : NULL;
 
 	task_put(t);
 	return mm;
@@ -71,21 +64,21 @@ int show_maps(struct pseudo *p, struct seq *s)
 	return 0;
 }
 
-/* How much of a mapping is in memory only the host knows: all that is accessible is counted. */
-static void usage(struct seq *s, u64 size, u64 rss, bool shared, bool file)
+static void usage_lines(struct seq *s, const struct vma_usage *u)
 {
-	seq_printf(s, "Rss:            %8lu kB\nPss:            %8lu kB\nPss_Dirty:      %8lu kB\n", kb(rss), kb(rss), kb(file ? 0 : rss));
+	const u64 rss = u->anon + u->file + u->shared, anon = u->anon;
+
+	seq_printf(s, "Rss:            %8lu kB\nPss:            %8lu kB\nPss_Dirty:      %8lu kB\n", kb(rss), kb(rss), kb(anon));
 	seq_printf(s, "Shared_Clean:   %8lu kB\nShared_Dirty:   %8u kB\nPrivate_Clean:  %8lu kB\nPrivate_Dirty:  %8lu kB\n",
-		kb(shared ? rss : 0), 0, kb(!shared && file ? rss : 0), kb(!shared && !file ? rss : 0));
+		kb(u->shared), 0, kb(u->file), kb(anon));
 	seq_printf(s, "Referenced:     %8lu kB\nAnonymous:      %8lu kB\nLazyFree:              0 kB\nAnonHugePages:         0 kB\n"
 		"ShmemPmdMapped:        0 kB\nFilePmdMapped:         0 kB\nShared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\n"
-		"Swap:                  0 kB\nSwapPss:               0 kB\nLocked:                0 kB\n", kb(rss), kb(file ? 0 : rss));
-	(void)size;
+		"Swap:                  0 kB\nSwapPss:               0 kB\nLocked:                0 kB\n", kb(rss), kb(anon));
 }
 
 static void smaps_entry(struct seq *s, const struct vma *v, char *name, size_t room)
 {
-	u64 size = v->end - v->start, rss = v->flags & (VMA_READ | VMA_WRITE | VMA_EXEC) ? size : 0;
+	struct vma_usage u;
 	static const struct { u32 bit; const char *name; } names[] = {
 		{ VMA_READ, "rd " }, { VMA_WRITE, "wr " }, { VMA_EXEC, "ex " }, { VMA_SHARED, "sh " }, { VMA_MAYWRITE, "mr mw me " },
 		{ VMA_STACK, "gd " }, { VMA_LOCKED, "lo " }, { VMA_DONTFORK, "dc " }, { VMA_WIPEONFORK, "wf " },
@@ -93,8 +86,9 @@ static void smaps_entry(struct seq *s, const struct vma *v, char *name, size_t r
 	};
 
 	vma_line(s, v, name, room);
-	seq_printf(s, "Size:           %8lu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n", kb(size));
-	usage(s, size, rss, v->flags & VMA_SHARED, v->file != NULL);
+	seq_printf(s, "Size:           %8lu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n", kb(v->end - v->start));
+	vma_usage(v, &u);
+	usage_lines(s, &u);
 	seq_puts(s, "THPeligible:           0\nVmFlags: ");
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		if (v->flags & names[i].bit)
@@ -112,6 +106,7 @@ int show_smaps_rollup(struct pseudo *p, struct seq *s)
 {
 	struct mm *mm = entry_mm(p);
 	u64 first = 0, last = 0;
+	struct mm_usage use;
 	struct vma v;
 
 	if (!mm)
@@ -124,7 +119,8 @@ int show_smaps_rollup(struct pseudo *p, struct seq *s)
 			file_put(v.file);
 	}
 	seq_printf(s, "%08lx-%08lx ---p 00000000 00:00 0                          [rollup]\n", first, last);
-	usage(s, mm->total_vm, mm_rss(mm), false, false);
+	mm_usage(mm, &use);
+	usage_lines(s, &(struct vma_usage){ .anon = use.anon, .file = use.file, .shared = use.shared });
 	mm_put(mm);
 	return 0;
 }
@@ -132,63 +128,99 @@ int show_smaps_rollup(struct pseudo *p, struct seq *s)
 int show_statm(struct pseudo *p, struct seq *s)
 {
 	struct mm *mm = entry_mm(p);
+	struct mm_usage use;
 
 	if (!mm) {
 		seq_puts(s, "0 0 0 0 0 0 0\n");
 		return 0;
 	}
-	seq_printf(s, "%lu %lu 0 %lu 0 %lu 0\n", mm->total_vm / PAGE_SIZE, mm_rss(mm) / PAGE_SIZE,
-		(ALIGN_UP(mm->end_code, PAGE_SIZE) - ALIGN_DOWN(mm->start_code, PAGE_SIZE)) / PAGE_SIZE, mm->data_vm / PAGE_SIZE);
+	mm_usage(mm, &use);
+	seq_printf(s, "%lu %lu %lu %lu 0 %lu 0\n", mm->total_vm / PAGE_SIZE, use.all / PAGE_SIZE, (use.file + use.shared) / PAGE_SIZE,
+		(ALIGN_UP(mm->end_code, PAGE_SIZE) - ALIGN_DOWN(mm->start_code, PAGE_SIZE)) / PAGE_SIZE,
+		(mm->data_vm + use.stack) / PAGE_SIZE);
 	mm_put(mm);
 	return 0;
 }
 
-static void memory_text(struct mm *mm, u64 from, u64 to, struct seq *s)
+/* ---- contents ---- */
+
+#define CHUNK 2048u
+
+/* Up to limit bytes; a program that ends meanwhile has nothing more to show. */
+static int memory_text(struct mm *mm, u64 from, u64 to, u64 limit, struct seq *s)
 {
-	char chunk[512];
+	char *chunk = kmalloc(CHUNK);
+	s64 n = chunk ? 0 : -ENOMEM;
 
-	if (mm != current->mm)
-		return;
-	while (from < to) {
-		s64 n = mm_access(mm, from, chunk, MIN((size_t)(to - from), sizeof(chunk)), false);
-
+	to = to - from > limit ? from + limit : to;
+	while (chunk && from < to) {
+		n = remote_access(mm, REMOTE_PEEK, from, chunk, MIN((size_t)(to - from), (size_t)CHUNK));
 		if (n <= 0)
 			break;
 		seq_put(s, chunk, (size_t)n);
 		from += (u64)n;
 	}
+	kfree(chunk);
+	return n == -ENOMEM || n == -ERESTARTNOINTR ? (int)n : 0;
+}
+
+/* In the middle of an exec there is an address space without anything in it:
+ * whoever runs there next has it whole. */
+static int wait_loaded(struct mm *mm)
+{
+	const s64 err = __atomic_load_n(&mm->env_end, __ATOMIC_ACQUIRE) ? 0 : remote_access(mm, REMOTE_READ, 0, NULL, 0);
+
+	return err == -ERESTARTNOINTR ? (int)err : 0;
 }
 
 int show_environ(struct pseudo *p, struct seq *s)
 {
 	struct mm *mm = entry_mm(p);
 
-	if (mm) {
-		memory_text(mm, mm->env_start, mm->env_end, s);
-		mm_put(mm);
-	}
-	return 0;
+	if (!mm)
+		return 0;
+	int err = wait_loaded(mm);
+	if (!err)
+		err = memory_text(mm, mm->env_start, mm->env_end, ~0ull, s);
+	mm_put(mm);
+	return err;
 }
 
 /* A program that has overwritten the end of its arguments (setproctitle) is
  * shown to the first zero, beyond them if need be. */
+static int arguments(struct mm *mm, struct seq *s)
+{
+	int err = wait_loaded(mm);
+
+	if (!err)
+		err = memory_text(mm, mm->arg_start, mm->arg_end, ~0ull, s);
+	if (err || !s->size || !s->buf[s->size - 1])
+		return err;
+	if (mm->env_start == mm->arg_end)
+		err = memory_text(mm, mm->env_start, mm->env_end, PAGE_SIZE, s);
+	const size_t n = strnlen(s->buf, s->size);
+	if (n < s->size)
+		s->size = n + 1;
+	return err;
+}
+
 int show_cmdline(struct pseudo *p, struct seq *s)
 {
 	struct mm *mm = entry_mm(p);
-	size_t n;
+	int err = 0;
 
-	if (!mm)
-		return 0;
-	memory_text(mm, mm->arg_start, mm->arg_end, s);
-	if (s->size && s->buf[s->size - 1]) {
-		if (mm->env_start == mm->arg_end)
-			memory_text(mm, mm->env_start, mm->env_end, s);
-		n = strnlen(s->buf, s->size);
-		if (n < s->size)
-			s->size = n + 1;
+	/* It may have given way to another by an exec while we asked. */
+	while (mm && !(err = arguments(mm, s)) && !s->size) {
+		struct mm *next = entry_mm(p);
+		const bool same = next == mm;
+		mm_put(mm);
+		mm = next;
+		if (same)
+			break;
 	}
-	mm_put(mm);
-	return 0;
+	if (mm)
+		mm_put(mm);
+	return err;
 }
 
 int show_auxv(struct pseudo *p, struct seq *s)
@@ -221,36 +253,30 @@ int mm_exe_path(struct mm *mm, struct path *out)
 
 /* ---- mem ---- */
 
+static s64 mem_step(struct file *f, const struct iobuf *b, size_t done, char *chunk, u64 pos, bool write)
+{
+	const size_t part = MIN(b->size - done, PAGE_SIZE);
+
+	if (write && iobuf_copy_from(b, done, chunk, part))
+		return -EFAULT;
+	const s64 n = remote_access(f->data, write ? REMOTE_POKE : REMOTE_PEEK, pos + done, chunk, part);
+	if (n == -ESRCH)
+		return 0;
+	if (n < 0)
+		return n == -ERESTARTNOINTR ? n : -EIO;
+	return !write && iobuf_copy_to(b, done, chunk, (size_t)n) ? -EFAULT : n;
+}
+
 static s64 mem_move(struct file *f, const struct iobuf *b, u64 pos, bool write)
 {
-	struct mm *mm = f->data;
+	char *chunk = f->data ? kmalloc(PAGE_SIZE) : NULL;
 	size_t done = 0;
-	char *chunk;
 	s64 n = 0;
 
-	if (mm != current->mm)
-		return -EIO;
-	chunk = kmalloc(PAGE_SIZE);
 	if (!chunk)
-		return -ENOMEM;
-	while (done < b->size) {
-		size_t part = MIN(b->size - done, PAGE_SIZE);
-
-		if (write && iobuf_copy_from(b, done, chunk, part)) {
-			n = -EFAULT;
-			break;
-		}
-		n = mm_access(mm, pos + done, chunk, part, write);
-		if (n <= 0) {
-			n = n ? -EIO : 0;
-			break;
-		}
-		if (!write && iobuf_copy_to(b, done, chunk, (size_t)n)) {
-			n = -EFAULT;
-			break;
-		}
+		return f->data ? -ENOMEM : 0;
+	while (done < b->size && (n = mem_step(f, b, done, chunk, pos, write)) > 0)
 		done += (size_t)n;
-	}
 	kfree(chunk);
 	return done ? (s64)done : n;
 }
@@ -266,20 +292,24 @@ static s64 mem_seek(struct file *f, s64 offset, int whence)
 	return (s64)f->pos;
 }
 
-static void mem_release(struct file *f) { mm_put(f->data); }
+static void mem_release(struct file *f)
+{
+	if (f->data)
+		mm_put(f->data);
+}
 
-static const struct file_ops mem_ops = { .read = mem_read, .write = mem_write, .seek = mem_seek, .release = mem_release, .seekable = true };
+static const struct file_ops mem_ops = { .read = mem_read, .write = mem_write, .seek = mem_seek, .release = mem_release,
+	.seekable = true, .waits = true };
 
 int open_mem(struct pseudo *p, struct file *f)
 {
-	struct mm *mm = entry_mm(p);
+	struct task *t = proc_task(p);
+	int err = !t ? -ESRCH : t->mm && task_may_look(t, true) ? -EACCES : 0;
 
-	if (!mm || mm != current->mm) {
-		if (mm)
-			mm_put(mm);
-		return -EACCES;
+	if (!err) {
+		f->data = task_mm(t); /* whatever it execs */
+		f->ops = &mem_ops;
 	}
-	f->data = mm;
-	f->ops = &mem_ops;
-	return 0;
+	task_put(t);
+	return err;
 }

@@ -110,17 +110,25 @@ int pseudo_number(const char *t, u64 *value)
 
 struct text_file { struct lock lock; bool made; struct seq seq; };
 
+/* Without the lock: it may wait for another task, and that one for the lock. */
 static int make_text(struct file *f, struct text_file *t)
 {
 	struct pseudo *p = pseudo_of(f->inode);
-	int err;
+	struct seq new = { 0 }, old;
+	int err = p->entry->show(p, &new);
 
-	t->seq.size = 0;
-	t->seq.error = 0;
-	err = p->entry->show ? p->entry->show(p, &t->seq) : 0;
-	err = err ? err : t->seq.error;
-	t->made = !err;
-	return err;
+	err = err ? err : new.error;
+	if (err) {
+		kfree(new.buf);
+		return err;
+	}
+	lock(&t->lock);
+	old = t->seq;
+	t->seq = new;
+	t->made = true;
+	unlock(&t->lock);
+	kfree(old.buf);
+	return 0;
 }
 
 static s64 text_read(struct file *f, const struct iobuf *b, u64 pos)
@@ -130,10 +138,10 @@ static s64 text_read(struct file *f, const struct iobuf *b, u64 pos)
 
 	if (!pseudo_of(f->inode)->entry->show)
 		return -EINVAL;
+	if ((!t->made || !pos) && (n = make_text(f, t)))
+		return n;
 	lock(&t->lock);
-	if (!t->made || !pos)
-		n = make_text(f, t);
-	if (!n && pos < t->seq.size) {
+	if (pos < t->seq.size) {
 		size_t part = MIN(b->size, (size_t)(t->seq.size - pos));
 
 		n = iobuf_copy_to(b, 0, t->seq.buf + pos, part) ? -EFAULT : (s64)part;
@@ -179,6 +187,7 @@ static void text_release(struct file *f)
 
 static const struct file_ops text_ops = {
 	.read = text_read, .write = text_write, .seek = text_seek, .release = text_release, .seekable = true,
+	.waits = true,
 };
 
 /* ---- directories ---- */
@@ -275,6 +284,12 @@ static int pseudo_open(struct inode *i, struct file *f)
 	struct pseudo *p = pseudo_of(i);
 	struct text_file *t;
 
+	if (p->entry->may_open) {
+		int err = p->entry->may_open(p, f);
+
+		if (err)
+			return err;
+	}
 	if (p->entry->open)
 		return p->entry->open(p, f);
 	if ((i->mode & S_IFMT) == S_IFDIR) {

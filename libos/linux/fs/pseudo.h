@@ -22,6 +22,7 @@ struct pseudo { /* inode->data: which entry, of what */
 	const struct pseudo_entry *entry;
 	u32 pid, tid; /* proc: of which process and task; 0: none */
 	u64 arg; /* the entry's own, or its parent's */
+	u64 born; /* proc: when the process began, 0: whenever */
 };
 struct pseudo_entry {
 	const char *name; /* NULL ends a table */
@@ -29,7 +30,7 @@ struct pseudo_entry {
 	u64 arg; /* copied to pseudo->arg when not 0; there it is the device number of device nodes */
 	const char *target; /* symbolic link with a fixed text */
 	const struct pseudo_entry *children; /* directory */
-	int (*show)(struct pseudo *p, struct seq *s); /* the whole text; run at each read from position 0 */
+	int (*show)(struct pseudo *p, struct seq *s); /* the whole text; run at each read from position 0, no lock held */
 	int (*store)(struct pseudo *p, char *text, size_t size); /* zero-terminated; 0 or -errno */
 	int (*readlink)(struct pseudo *p, char *buf, size_t size);
 	int (*follow)(struct pseudo *p, struct path *out, struct file **file);
@@ -40,6 +41,7 @@ struct pseudo_entry {
 	bool (*gone)(struct pseudo *p); /* what it shows is no more: look the name up again */
 	void (*owner)(struct pseudo *p, struct kstat *st); /* whose it is, when that changes */
 	int (*permission)(struct pseudo *p, u32 mask); /* as that of inode_ops */
+	int (*may_open)(struct pseudo *p, struct file *f); /* asked before a text is opened: 0 or -errno */
 	int (*open)(struct pseudo *p, struct file *f); /* instead of the frame's file operations */
 	struct inode *(*inode)(struct pseudo *p); /* a name's inode is kept elsewhere: a reference; NULL: gone */
 };

@@ -65,7 +65,11 @@ _Static_assert(sizeof(struct lx_sysinfo) == 112, "");
 SYSCALL(sysinfo)
 {
 	const u64 total = K->memory_limit ? K->memory_limit : K->phys_memory, used = K->host->memory_used + mem_used();
+	u64 load[3];
+
+	load_averages(load);
 	const struct lx_sysinfo s = {
+		.loads = { load[0] << 5, load[1] << 5, load[2] << 5 }, /* in units of 1/65536 */
 		.uptime = (s64)(now_mono() / NSEC_PER_SEC),
 		.total = total,
 		.free = used < total ? total - used : 0,
