@@ -14,7 +14,9 @@
 #include "api/api.h"
 #include "api_host.h"
 
-#define WITHIN_MS 1000 /* of pico_kill, or of a death */
+#define WITHIN_MS 1000 /* of pico_kill, or of a death, where nothing else wants the processors */
+
+#define FAMILY 9 /* `limits family` is so many picoprocesses */
 
 struct guest { struct pico *p; int out; };
 
@@ -185,6 +187,13 @@ Test(limits, memory, .timeout = 120)
 
 /* ---- ends ---- */
 
+static uint64_t within_ms(void)
+{
+	double load = 0, cpus = (double)sysconf(_SC_NPROCESSORS_ONLN);
+
+	return getloadavg(&load, 1) == 1 && load > cpus ? (uint64_t)(WITHIN_MS * load / cpus) : WITHIN_MS;
+}
+
 static struct pico_exit finish_in_time(struct pico *p, const char *of)
 {
 	struct pico_exit e = { 0 };
@@ -192,7 +201,7 @@ static struct pico_exit finish_in_time(struct pico *p, const char *of)
 	const int rc = pico_wait(p, 20000, &e);
 
 	cr_assert_eq(rc, 0, "%s: %s", of, pico_strerror(rc));
-	cr_assert_leq(now_ms() - start, WITHIN_MS, "%s: %lu ms", of, (unsigned long)(now_ms() - start));
+	cr_assert_leq(now_ms() - start, within_ms(), "%s: %lu ms", of, (unsigned long)(now_ms() - start));
 	return e;
 }
 
@@ -326,8 +335,9 @@ Test(limits, killed_one_of_many, .timeout = 240)
 		options(&o, "family", NULL);
 		g = begin_guest(&o);
 		until_ready(&g);
-		count = pids_of(g.p, pids);
-		cr_assert_geq(count, 8);
+		for (int i = 0; i < 1000 && (count = pids_of(g.p, pids)) < FAMILY; i++)
+			nap_ms(10); /* the youngest may still be on their way */
+		cr_assert_geq(count, FAMILY);
 		cr_assert_eq(kill(pids[victim], SIGKILL), 0);
 		e = finish_in_time(g.p, "killed from outside");
 		died(&e, PICO_CAUSE_KILLED_OUTSIDE);
