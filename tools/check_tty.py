@@ -105,6 +105,48 @@ with Session('/bin/cat') as s:
     else:
         report('and the program goes on with it', False, 'it was not stopped')
 
+with Session('/bin/sh', '-c', 'cat | cat') as s:
+    s.type('up\r')
+    s.wait_for('up\r\nup\r\n')
+    s.type('\x1a')
+    status = s.wait(os.WUNTRACED)
+    report('^Z stops a pipeline, all of it', status is not None and os.WIFSTOPPED(status), str(status))
+    if status is not None and os.WIFSTOPPED(status):
+        s.type('kept\r')
+        report('which then reads nothing', not s.wait_for('kept\r\nkept\r\n', 0.5), s.text)
+        os.kill(s.pid, signal.SIGCONT)
+        report('until it goes on', s.wait_for('kept\r\nkept\r\n'), s.text)
+        s.type('\x04')
+        status = s.wait()
+        report('and ends', status == 0, str(status))
+
+with Session('--env=PS1=$ ', '--env=TERM=dumb', '/bin/bash', '--norc', '--noprofile', '-i') as s:
+    s.wait_for('$ ')
+    s.type('cat\r')
+    s.wait_for('cat\r\n')
+    time.sleep(0.2)
+    s.type('up\r')
+    s.wait_for('up\r\nup\r\n')
+    s.type('\x1a')
+    report('^Z in a shell with job control stops its job', s.wait_for('Stopped'), s.text)
+    s.type('jobs; suspend -f\r')
+    status = s.wait(os.WUNTRACED)
+    report('and not the tool, until the shell itself is suspended', status is not None and os.WIFSTOPPED(status), str(status) + s.text)
+    s.resize(17, 71)
+    os.kill(s.pid, signal.SIGCONT)
+    s.type('stty size\r')
+    report('the window may have changed meanwhile', s.wait_for('17 71'), s.text)
+    s.type('fg\r')
+    s.wait_for('fg\r\ncat\r\n')
+    time.sleep(0.2)
+    s.type('again\r')
+    report('its job goes on', s.wait_for('again\r\nagain\r\n'), s.text)
+    s.type('\x03')
+    s.wait_for('^C\r\n$ ')
+    s.type('exit $?\r')
+    status = s.wait()
+    report('^C ends the job, not the shell', status is not None and os.WIFEXITED(status) and os.WEXITSTATUS(status) == 130, str(status) + s.text)
+
 with Session('/bin/sh', '-c', 'read x; exec stty size', rows=31, columns=97) as s:
     s.type('\r')
     report("the window's size", s.wait_for('31 97'), s.text)

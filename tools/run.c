@@ -177,8 +177,13 @@ static void handle_signal(struct run *run, int signo)
 	}
 	if (pico_signal(run->instance, signo) < 0)
 		return; /* it has ended meanwhile: the loop will see that */
-	/* The shell waits for this process to stop, not for the guest. */
-	if (signo == SIGTSTP)
+}
+
+/* The shell waits for this process to stop, not for the guest. A guest that
+ * handles ^Z itself, a shell with jobs of its own above all, goes on. */
+static void stop_with_guest(const struct run *run)
+{
+	if (pico_stopped(run->instance) == 1)
 		kill(getpid(), SIGSTOP);
 }
 
@@ -203,8 +208,11 @@ static void loop(struct run *run)
 			return;
 		if (fds[1].revents)
 			take_signals(run);
-		if (fds[0].revents && pico_dispatch(run->instance) == 1)
+		if (!fds[0].revents)
+			continue;
+		if (pico_dispatch(run->instance) == 1)
 			return;
+		stop_with_guest(run);
 	}
 }
 

@@ -281,7 +281,8 @@ PICO_API void pico_destroy(struct pico *p);
 /* ---- event loops ---- */
 
 /* A descriptor that is readable (POLLIN) when pico_dispatch() has something to
- * do: the instance ended, or a callback is due. Owned by p; do not read it.
+ * do: the instance ended, a callback is due, or pico_stopped() changed. Owned by
+ * p; do not read it.
  * Always the same for one instance. */
 PICO_API int pico_fd(const struct pico *p);
 
@@ -289,6 +290,11 @@ PICO_API int pico_fd(const struct pico *p);
  * that are due. Never blocks by itself. Returns 1 when the instance has ended,
  * else 0. */
 PICO_API int pico_dispatch(struct pico *p);
+
+/* 1 while the guest's first program stands still because job control has
+ * stopped it (^Z on its terminal, say); else 0. SIGCONT by pico_signal() lets it
+ * go on. */
+PICO_API int pico_stopped(struct pico *p);
 
 /* ---- facts ---- */
 

@@ -146,6 +146,18 @@ int pico_fd(const struct pico *p)
 	return p ? p->event_fd : -PICO_EINVAL;
 }
 
+int pico_stopped(struct pico *p)
+{
+	int rc = pico__owned(p);
+
+	if (rc < 0)
+		return rc;
+	pthread_mutex_lock(&p->lock);
+	rc = p->stopped && !p->dying && !p->ended;
+	pthread_mutex_unlock(&p->lock);
+	return rc;
+}
+
 int pico_dispatch(struct pico *p)
 {
 	int rc = pico__owned(p);

@@ -140,7 +140,7 @@ struct pico {
 	uint32_t thread_count, process_count, process_peak, process_total; /* L; thread_count is an upper bound */
 	uint64_t census_at, overdue_at, roll_at; /* L */
 	bool registered; /* L; in the guard's epoll */
-	bool started, dying, hup, ended; /* L */
+	bool started, dying, hup, ended, stopped; /* L */
 	bool seed_seen, segment_granted, segment_owed; /* L */
 	uint32_t seed_seq; /* L; of its last request */
 	bool leaving, abandoned, removed; /* L; pico_destroy */

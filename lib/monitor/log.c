@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the library OS says (DebugStringPrint): log lines for the host
- * application, the last error, named counters. Lines wait in a bounded queue
+ * application, the last error, named counters, and that it stands still. Lines wait in a bounded queue
  * that a worker, or pico_dispatch(), hands to the callback, so neither guest
  * nor guard waits for the host application. Also the exit callback, which must
  * come after the last line.
@@ -198,6 +198,20 @@ static void emit(struct pico *p, int level, const char *text)
 	pthread_mutex_unlock(&p->lock);
 }
 
+/* "state:stopped", "state:running": of the first program, as its job control says. */
+static int64_t state(struct pico *p, const char *text, uint32_t size)
+{
+	const bool stopped = size == 7 && !memcmp(text, "stopped", 7);
+
+	if (!stopped && (size != 7 || memcmp(text, "running", 7) != 0))
+		return -PICO_EINVAL;
+	pthread_mutex_lock(&p->lock);
+	p->stopped = stopped;
+	pthread_mutex_unlock(&p->lock);
+	pico__instance_event(p);
+	return 0;
+}
+
 int64_t pico__log_guest(struct pico *p, const char *text, uint32_t size)
 {
 	char line[LINE_MAX_SIZE];
@@ -214,6 +228,8 @@ int64_t pico__log_guest(struct pico *p, const char *text, uint32_t size)
 		name[size - 5] = 0;
 		return count(p, name);
 	}
+	if (size >= 6 && !memcmp(text, "state:", 6))
+		return state(p, text + 6, size - 6);
 	escape(line, sizeof(line), text, size);
 	level = level_of(line);
 	if (level == PICO_LOG_ERROR) {

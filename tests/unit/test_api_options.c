@@ -57,6 +57,7 @@ Test(api_options, null)
 	cr_assert_eq(pico_signal(NULL, 15), -PICO_EINVAL);
 	cr_assert_eq(pico_fd(NULL), -PICO_EINVAL);
 	cr_assert_eq(pico_dispatch(NULL), -PICO_EINVAL);
+	cr_assert_eq(pico_stopped(NULL), -PICO_EINVAL);
 	cr_assert_eq(pico_stats(NULL, NULL), -PICO_EINVAL);
 	cr_assert_eq(pico_features(NULL, NULL), -PICO_EINVAL);
 	cr_assert_eq(pico_get_error(NULL)->code, PICO_EINVAL);

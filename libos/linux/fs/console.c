@@ -342,14 +342,10 @@ static int window(u32 cmd, u64 arg)
 	struct pico_terminal t;
 	int err;
 
-	if (!con()->settings_known || cmd == TIOCSWINSZ) {
-		err = settings_read(&t);
-		if (err)
-			return err;
-	}
-	lock(&con()->lock);
-	t = con()->term;
-	unlock(&con()->lock);
+	/* We hear of a change only while the host's foreground is ours. */
+	err = settings_read(&t);
+	if (err)
+		return err;
 	if (cmd == TIOCGWINSZ)
 		return tty_window_to_user(arg, &t);
 	err = tty_window_from_user(arg, &t);

@@ -22,22 +22,6 @@ void tty_signal_foreground(struct tty *t, int signo)
 		signal_send_pgrp(group, signo, NULL);
 }
 
-/* A group none of whose members has a parent elsewhere in the session: nobody would continue it. */
-static bool group_orphaned(u32 pgid)
-{
-	bool orphaned = true;
-
-	lock(&K->tree_lock);
-	list_for_each(pos, &K->processes) {
-		struct process *p = list_entry(pos, struct process, all_node);
-
-		if (p->pgid == pgid && p->parent && p->parent->pgid != pgid && p->parent->sid == p->sid)
-			orphaned = false;
-	}
-	unlock(&K->tree_lock);
-	return orphaned;
-}
-
 int tty_background_check(struct tty *t, int signo)
 {
 	struct process *p = current->process;
@@ -50,7 +34,7 @@ int tty_background_check(struct tty *t, int signo)
 	unlock(&p->sig_lock);
 	if (current->sigmask & SIGMASK(signo) || handler == 1 /* SIG_IGN */)
 		return signo == SIGTTIN ? -EIO : 0;
-	if (group_orphaned(p->pgid))
+	if (process_group_orphaned(p->pgid))
 		return -EIO;
 	signal_send_pgrp(p->pgid, signo, NULL);
 	return -ERESTARTSYS;

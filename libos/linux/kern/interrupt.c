@@ -7,27 +7,31 @@
 #include "../lx/proc.h"
 #include <asm/signal.h>
 
-/* Who gets an event: the terminal's foreground group, or the first program. */
-static const struct { u32 event; int signo; bool foreground; } event_signals[] = {
-	{ PICO_HOST_INTERRUPT, SIGINT, true },
-	{ PICO_HOST_QUIT, SIGQUIT, true },
-	{ PICO_HOST_STOP, SIGTSTP, true },
-	{ PICO_HOST_TERMINATE, SIGTERM, false },
-	{ PICO_HOST_HANGUP, SIGHUP, false },
-	{ PICO_HOST_USER1, SIGUSR1, false },
-	{ PICO_HOST_USER2, SIGUSR2, false },
-	{ PICO_HOST_CONTINUE, SIGCONT, false },
-	{ PICO_HOST_CPU_LIMIT, SIGXCPU, false },
+/* Who gets an event: the terminal's foreground group, the first program, or its
+ * group, as a shell's `fg` does. */
+enum { TO_FIRST, TO_FOREGROUND, TO_FIRST_GROUP };
+static const struct { u32 event; int signo, whom; } event_signals[] = {
+	{ PICO_HOST_INTERRUPT, SIGINT, TO_FOREGROUND },
+	{ PICO_HOST_QUIT, SIGQUIT, TO_FOREGROUND },
+	{ PICO_HOST_STOP, SIGTSTP, TO_FOREGROUND },
+	{ PICO_HOST_TERMINATE, SIGTERM, TO_FIRST },
+	{ PICO_HOST_HANGUP, SIGHUP, TO_FIRST },
+	{ PICO_HOST_USER1, SIGUSR1, TO_FIRST },
+	{ PICO_HOST_USER2, SIGUSR2, TO_FIRST },
+	{ PICO_HOST_CONTINUE, SIGCONT, TO_FIRST_GROUP },
+	{ PICO_HOST_CPU_LIMIT, SIGXCPU, TO_FIRST },
 };
 
 static void host_events(u32 events)
 {
-	const u32 group = console_foreground();
+	const u32 groups[] = { 0, console_foreground(), K->init->pgid };
 
 	for (size_t i = 0; i < ARRAY_SIZE(event_signals); i++) {
+		const u32 group = groups[event_signals[i].whom];
+
 		if (!(events & event_signals[i].event))
 			continue;
-		if (event_signals[i].foreground && group && signal_send_pgrp(group, event_signals[i].signo, NULL) == 0)
+		if (group && signal_send_pgrp(group, event_signals[i].signo, NULL) == 0)
 			continue;
 		signal_send_process(K->init, event_signals[i].signo, NULL);
 	}

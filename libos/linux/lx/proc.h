@@ -72,7 +72,7 @@ void signal_flush_task(struct task *t); /* drops what is queued */
 void signal_flush_process(struct process *p);
 void signal_drop_ignored(struct process *p, int signo); /* sig_lock held: what is queued and now ignored goes */
 void signal_exec(struct process *p); /* handlers to default */
-void signal_begin_stop(struct process *p, int signo); /* the default action of a stop signal */
+void signal_begin_stop(struct process *p, int signo, int code); /* the default action of a stop signal; code of its siginfo */
 void signal_stop_wait(void); /* current has TIF_STOP */
 void sigpending_init(struct sigpending *p);
 int signal_may_send(struct process *p, int signo); /* kill(2)'s permission: 0 or -EPERM */

@@ -34,6 +34,7 @@ struct sigpending { u64 set; u64 overflow; struct { void *next, *prev; } queue; 
 int signal_send_task(struct task *t, int signo, const struct lx_siginfo *info);
 int signal_send_process(struct process *p, int signo, const struct lx_siginfo *info);
 int signal_send_pgrp(u32 pgid, int signo, const struct lx_siginfo *info); /* -ESRCH */
+bool process_group_orphaned(u32 pgid); /* nobody is there to continue it: the terminal's signals do not stop it */
 /* A fault of the current program: not ignorable, resets to default when blocked. */
 void signal_force(int signo, const struct lx_siginfo *info);
 /* Take one pending signal of set for the current task (signalfd, sigwaitinfo): its number, or 0. */

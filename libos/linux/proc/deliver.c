@@ -109,7 +109,7 @@ static bool deliver_one(struct task *t)
 	if (SET(signo) & IGNORE_SET)
 		return false;
 	if (SET(signo) & STOP_SET) {
-		signal_begin_stop(p, signo);
+		signal_begin_stop(p, signo, info.code);
 		return true; /* TIF_STOP takes it from here */
 	}
 	process_exit((u32)signo);

@@ -516,27 +516,50 @@ static void notify_locked(struct process *p, int code, u32 status)
 
 /* ---- stopping ---- */
 
-/* tree_lock held. Nobody outside the group, of its session, could wake it. */
-static bool group_orphaned(struct process *self)
+/* Somebody outside the group, of its session, could wake this member of it. The
+ * first program's is the host's shell, where there is a terminal. */
+static bool has_keeper(const struct process *p)
 {
-	list_for_each(pos, &K->processes) {
-		struct process *p = list_entry(pos, struct process, all_node);
-		if (p->pgid == self->pgid && p->state != PROCESS_ZOMBIE && p->parent && p->parent != K->root &&
-		    p->parent->pgid != p->pgid && p->parent->sid == p->sid)
-			return false;
-	}
-	return true;
+	if (p == K->init)
+		return p->tty && p->sid == p->pid;
+	return p->parent && p->parent != K->root && p->parent->pgid != p->pgid && p->parent->sid == p->sid;
 }
 
-void signal_begin_stop(struct process *p, int signo)
+bool process_group_orphaned(u32 pgid)
 {
-	if (signo != SIGSTOP) {
-		lock(&K->tree_lock);
-		const bool orphaned = group_orphaned(p);
-		unlock(&K->tree_lock);
-		if (orphaned)
-			return;
+	bool orphaned = true;
+
+	lock(&K->tree_lock);
+	list_for_each(pos, &K->processes) {
+		struct process *p = list_entry(pos, struct process, all_node);
+		if (p->pgid == pgid && p->state != PROCESS_ZOMBIE && has_keeper(p))
+			orphaned = false;
 	}
+	unlock(&K->tree_lock);
+	return orphaned;
+}
+
+/* The host's word that the first program stands still, or goes on. Others may
+ * change that meanwhile: the last to speak has looked again. */
+static void tell_host(const struct process *p)
+{
+	u32 state;
+
+	if (p != K->init)
+		return;
+	do {
+		state = __atomic_load_n(&p->state, __ATOMIC_SEQ_CST);
+		printk(state == PROCESS_STOPPED ? "state:stopped" : "state:running");
+	} while (state != __atomic_load_n(&p->state, __ATOMIC_SEQ_CST));
+}
+
+void signal_begin_stop(struct process *p, int signo, int code)
+{
+	/* What this kernel itself sends to the first program, the host has sent. */
+	const bool by_host = p == K->init && code == SI_KERNEL;
+
+	if (signo != SIGSTOP && !by_host && process_group_orphaned(p->pgid))
+		return;
 	lock(&p->sig_lock);
 	if (!p->group_exit && !(p->shared_pending.set & SET(SIGCONT))) {
 		p->stop_signal = (u32)signo;
@@ -569,8 +592,10 @@ void signal_stop_wait(void)
 		}
 	}
 	unlock(&p->sig_lock);
-	if (tell)
+	if (tell) {
 		notify_locked(p, CLD_STOPPED, p->stop_signal);
+		tell_host(p);
+	}
 	for (;;) {
 		wait_begin();
 		const u32 flags = __atomic_load_n(&t->flags, __ATOMIC_SEQ_CST);
@@ -586,6 +611,8 @@ void signal_stop_wait(void)
 	tell = p->notify_continued;
 	p->notify_continued = 0;
 	unlock(&p->sig_lock);
-	if (tell)
+	if (tell) {
 		notify_locked(p, CLD_CONTINUED, SIGCONT);
+		tell_host(p);
+	}
 }
