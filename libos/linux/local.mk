@@ -72,6 +72,7 @@ libos_linux_SOURCES += \
 	libos/linux/ipc/mqueue.c \
 	libos/linux/ipc/mqueue.h \
 	libos/linux/ipc/mqueue_io.c \
+	libos/linux/ipc/netlink.c \
 	libos/linux/ipc/signalfd.c \
 	libos/linux/ipc/socket.h \
 	libos/linux/ipc/sysv.c \

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -306,6 +307,52 @@ static void notification(void)
 	CHECK(mq_close(q) == 0 && mq_unlink(name) == 0);
 }
 
+static volatile int told;
+static void tell(union sigval v) { __atomic_store_n(&told, v.sival_int, __ATOMIC_SEQ_CST); }
+
+/* The C library has a thread for it, which hears by a netlink socket. */
+static void by_thread(void)
+{
+	mqd_t q = make(4, 8, O_NONBLOCK);
+	struct sigevent ev = { .sigev_notify = SIGEV_THREAD, .sigev_notify_function = tell, .sigev_value.sival_int = 7 };
+	char b[32] = { 0 };
+	int fd, i;
+
+	CHECK(mq_notify(q, &ev) == 0);
+	FAILS(mq_notify(q, &ev), EBUSY);
+	CHECK(mq_send(q, "x", 1, 0) == 0);
+	for (i = 0; i < 5000 && told != 7; i++)
+		usleep(1000);
+	CHECK(told == 7 && mq_receive(q, b, 8, NULL) == 1);
+	ev.sigev_value.sival_int = 8;
+	CHECK(mq_notify(q, &ev) == 0 && mq_notify(q, NULL) == 0 && mq_send(q, "y", 1, 0) == 0);
+	CHECK(mq_receive(q, b, 8, NULL) == 1);
+	/* what the library does; the last byte of its 32 says what happened */
+	fd = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK, 0);
+	CHECK(fd >= 0);
+	FAILS(recv(fd, b, 32, 0), EAGAIN);
+	struct sigevent raw = { .sigev_notify = SIGEV_THREAD, .sigev_signo = fd, .sigev_value.sival_ptr = b };
+	memset(b, 'c', sizeof(b));
+	CHECK(syscall(SYS_mq_notify, q, &raw) == 0 && events(fd) == POLLOUT && mq_send(q, "z", 1, 0) == 0);
+	CHECK(events(fd) == (POLLIN | POLLOUT) && recv(fd, b, 32, MSG_WAITALL) == 32 && b[30] == 'c' && b[31] == 1);
+	CHECK(mq_receive(q, b, 8, NULL) == 1);
+	memset(b, 'd', sizeof(b));
+	CHECK(syscall(SYS_mq_notify, q, &raw) == 0 && mq_notify(q, NULL) == 0);
+	CHECK(recv(fd, b, 32, 0) == 32 && b[0] == 'd' && b[31] == 2);
+	raw.sigev_value.sival_ptr = bad;
+	FAILS(syscall(SYS_mq_notify, q, &raw), EFAULT);
+	raw.sigev_value.sival_ptr = b;
+	raw.sigev_signo = -1;
+	FAILS(syscall(SYS_mq_notify, q, &raw), EBADF);
+	raw.sigev_signo = q;
+	FAILS(syscall(SYS_mq_notify, q, &raw), ENOTSOCK);
+	close(fd);
+	raw.sigev_signo = fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	FAILS(syscall(SYS_mq_notify, q, &raw), EINVAL);
+	close(fd);
+	CHECK(mq_close(q) == 0 && mq_unlink(name) == 0);
+}
+
 static void limits(void)
 {
 	struct mq_attr a = { .mq_maxmsg = 0, .mq_msgsize = 8 };
@@ -364,6 +411,7 @@ int main(void)
 	messages();
 	waits();
 	notification();
+	by_thread();
 	limits();
 	OK();
 }

@@ -7,11 +7,11 @@
 #include <asm/siginfo.h>
 #include <linux/capability.h>
 #include <linux/magic.h>
-#include <linux/mqueue.h>
 
 #include "linux/fs/internal.h"
 #include "linux/lx/proc.h"
 #include "mqueue.h"
+#include "socket.h"
 
 #ifndef MQUEUE_MAGIC
 #define MQUEUE_MAGIC 0x19800202
@@ -101,16 +101,26 @@ static void queue_release(struct inode *i)
 	struct mq *q = i->data;
 
 	mq_free_messages(q);
-	mq_forget_notify(q);
+	struct file *f = mq_forget_notify(q, NOTIFY_REMOVED);
+	if (f)
+		file_put(f);
 	uncharge(q);
 	kfree(q);
 	__atomic_fetch_sub(&IPC->mq_queues, 1, __ATOMIC_RELAXED);
 }
 
-void mq_forget_notify(struct mq *q)
+struct file *mq_forget_notify(struct mq *q, u8 why)
 {
+	struct file *f = q->notify_socket;
+
+	if (f) {
+		q->notify_cookie[NOTIFY_COOKIE_LEN - 1] = why;
+		netlink_send(f, q->notify_cookie, NOTIFY_COOKIE_LEN);
+	}
 	process_put(q->notify_process);
 	q->notify_process = NULL;
+	q->notify_socket = NULL;
+	return f;
 }
 
 /* ---- the directory; dir is locked ---- */
@@ -352,43 +362,30 @@ SYSCALL(mq_getsetattr)
 
 struct mq_sigevent { u64 value; s32 signo, notify; u32 pad[12]; };
 
-/* SIGEV_THREAD is the C library's; it hears from us by a netlink socket, of which there is none. */
-static int check_thread_event(const struct mq_sigevent *e)
-{
-	u8 cookie[NOTIFY_COOKIE_LEN];
-	struct file *f;
-	int err;
-
-	if (copy_from_user(cookie, e->value, sizeof(cookie)))
-		return -EFAULT;
-	f = fd_get(e->signo);
-	if (!f)
-		return -EBADF;
-	err = f->inode && S_ISSOCK(f->inode->mode) ? -EINVAL : -ENOTSOCK;
-	file_put(f);
-	return err;
-}
-
-static int check_event(const struct mq_sigevent *e)
+/* SIGEV_THREAD is the C library's: it hears from us by a netlink socket. */
+static int check_event(const struct mq_sigevent *e, u8 cookie[NOTIFY_COOKIE_LEN], struct file **socket)
 {
 	switch (e->notify) {
 	case SIGEV_NONE: return 0;
 	case SIGEV_SIGNAL: return (u32)e->signo > 64 ? -EINVAL : 0;
-	case SIGEV_THREAD: return check_thread_event(e);
+	case SIGEV_THREAD: break;
 	default: return -EINVAL;
 	}
+	if (copy_from_user(cookie, e->value, NOTIFY_COOKIE_LEN))
+		return -EFAULT;
+	*socket = netlink_from_fd(e->signo);
+	if (!IS_ERR(*socket))
+		return 0;
+	int err = (int)PTR_ERR(*socket);
+	*socket = NULL;
+	return err;
 }
 
-/* lock held. e NULL: not any more. */
+/* lock held. */
 static int set_notify(struct mq *q, const struct mq_sigevent *e)
 {
 	struct process *p = current->process;
 
-	if (!e) {
-		if (q->notify_process == p)
-			mq_forget_notify(q);
-		return 0;
-	}
 	if (q->notify_process)
 		return -EBUSY;
 	q->notify = e->notify;
@@ -401,24 +398,36 @@ static int set_notify(struct mq *q, const struct mq_sigevent *e)
 
 SYSCALL(mq_notify)
 {
+	struct file *f, *socket = NULL; /* given to the queue, or to be dropped */
+	u8 cookie[NOTIFY_COOKIE_LEN];
 	struct mq_sigevent e;
-	struct file *f;
 	int err;
 
 	if (a[1] && copy_from_user(&e, a[1], sizeof(e)))
 		return -EFAULT;
-	err = a[1] ? check_event(&e) : 0;
+	err = a[1] ? check_event(&e, cookie, &socket) : 0;
 	if (err)
 		return err;
 	f = mq_get((int)a[0]);
-	if (!f)
-		return -EBADF;
+	if (!f) {
+		err = -EBADF;
+		goto out;
+	}
 	struct mq *q = mq_of(f);
 	lock(&q->lock);
-	err = set_notify(q, a[1] ? &e : NULL);
+	if (a[1] && !(err = set_notify(q, &e)) && socket) {
+		memcpy(q->notify_cookie, cookie, sizeof(cookie));
+		q->notify_socket = socket;
+		socket = NULL;
+	} else if (!a[1] && q->notify_process == current->process) {
+		socket = mq_forget_notify(q, NOTIFY_REMOVED);
+	}
 	if (!err)
 		f->inode->atime = f->inode->ctime = timespec_now();
 	unlock(&q->lock);
 	file_put(f);
+out:
+	if (socket)
+		file_put(socket);
 	return err;
 }

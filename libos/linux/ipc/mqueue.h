@@ -6,6 +6,8 @@
 #ifndef LX_IPC_MQUEUE_H
 #define LX_IPC_MQUEUE_H
 
+#include <linux/mqueue.h>
+
 #include "ipc.h"
 
 #define MQ_PRIORITIES 32768u
@@ -27,12 +29,16 @@ struct mq { /* inode->data */
 	struct process *notify_process; /* reference; NULL: nobody */
 	s32 notify, notify_signal;
 	u64 notify_value;
+	struct file *notify_socket; /* SIGEV_THREAD: reference; and what is sent there */
+	u8 notify_cookie[NOTIFY_COOKIE_LEN];
 };
 static inline struct mq *mq_of(const struct file *f) { return f->inode->data; }
 
 extern const struct file_ops mqueue_ops;
 struct file *mq_get(int fd); /* reference; NULL: EBADF */
 void mq_free_messages(struct mq *q);
-void mq_forget_notify(struct mq *q); /* lock held */
+/* lock held. Nobody is to be told any more; who listens hears why (NOTIFY_ of
+ * linux/mqueue.h). What comes back is to be file_put() without the lock; NULL. */
+struct file *mq_forget_notify(struct mq *q, u8 why) __attribute__((warn_unused_result));
 
 #endif

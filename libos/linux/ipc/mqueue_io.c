@@ -128,19 +128,19 @@ static int sleep_on(struct mq *q, struct list *waiters, struct mq_waiter *w, u64
 /* ---- send ---- */
 
 /* A message came to an empty queue where nobody waits: once, the one who asked is told. */
-static void notify(struct mq *q)
+static struct file *notify(struct mq *q)
 {
 	struct lx_siginfo info = { .signo = q->notify_signal, .code = SI_MESGQ };
 
 	if (q->count != 1 || !q->notify_process)
-		return;
+		return NULL;
 	if (q->notify == SIGEV_SIGNAL && q->notify_signal) {
 		info.rt.pid = (s32)current->process->pid;
 		info.rt.uid = current->process->creds.uid;
 		info.rt.value = q->notify_value;
 		signal_send_process(q->notify_process, q->notify_signal, &info);
 	}
-	mq_forget_notify(q);
+	return mq_forget_notify(q, NOTIFY_WOKENUP);
 }
 
 /* On success the message is the queue's or a receiver's. */
@@ -148,6 +148,7 @@ static int send(struct file *f, struct mq_message *m, u64 deadline)
 {
 	struct mq *q = mq_of(f);
 	struct mq_waiter *w, *own = kzalloc(sizeof(*own)); /* others reach it: not on our stack */
+	struct file *told = NULL;
 	struct bells bells;
 	int err = 0;
 
@@ -170,13 +171,15 @@ static int send(struct file *f, struct mq_message *m, u64 deadline)
 		err = -ENOMEM;
 	} else {
 		insert(q, m);
-		notify(q);
+		told = notify(q);
 		wake_queue(&q->wait, EV_IN);
 	}
 	if (!err)
 		f->inode->atime = f->inode->mtime = f->inode->ctime = timespec_now();
 	unlock(&q->lock);
 	wake_ring(&bells);
+	if (told)
+		file_put(told);
 	kfree(own);
 	return err;
 }
@@ -328,11 +331,14 @@ static s64 mqueue_read(struct file *f, const struct iobuf *b, u64 pos)
 static int mqueue_flush(struct file *f)
 {
 	struct mq *q = mq_of(f);
+	struct file *told = NULL;
 
 	lock(&q->lock);
 	if (q->notify_process == current->process)
-		mq_forget_notify(q);
+		told = mq_forget_notify(q, NOTIFY_REMOVED);
 	unlock(&q->lock);
+	if (told)
+		file_put(told);
 	return 0;
 }
 

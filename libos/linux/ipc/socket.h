@@ -11,6 +11,7 @@
 
 #define AF_UNSPEC 0u
 #define AF_UNIX 1u
+#define AF_NETLINK 16u
 #define AF_MAX 46u
 enum { SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_RAW = 3, SOCK_SEQPACKET = 5 };
 #define SOCK_TYPE_MASK 0xfu
@@ -60,6 +61,15 @@ struct socket_ops {
 	int (*get_option)(struct file *f, int level, int option, void *value, u32 *size); /* value has room for 1024 bytes */
 };
 const struct socket_ops *socket_ops_of(const struct file *f); /* NULL: no socket */
+
+int socket_timeout_from_user(uaddr at, u32 size, u64 *out); /* of SO_RCVTIMEO, SO_SNDTIMEO */
+
+/* ---- netlink.c ---- */
+extern const struct file_ops netlink_file_ops;
+extern const struct socket_ops netlink_socket_ops;
+int netlink_create(u32 type, u32 protocol, u32 o_flags, struct file **out);
+int netlink_send(struct file *f, const void *data, u32 size); /* from the kernel to a socket; -ENOMEM */
+struct file *netlink_from_fd(int fd); /* reference; ERR_PTR: -EBADF, -ENOTSOCK, -EINVAL */
 
 /* ---- the unix family ---- */
 enum unix_state { UNIX_UNCONNECTED, UNIX_LISTENING, UNIX_CONNECTED, UNIX_DEAD };

@@ -675,5 +675,5 @@ const struct file_ops unix_file_ops = {
 
 const struct socket_ops *socket_ops_of(const struct file *f)
 {
-	return f->ops == &unix_file_ops ? &unix_socket_ops : NULL;
+	return f->ops == &unix_file_ops ? &unix_socket_ops : f->ops == &netlink_file_ops ? &netlink_socket_ops : NULL;
 }

@@ -75,7 +75,7 @@ long unix_ioctl(struct file *f, u32 cmd, u64 arg)
 
 /* ---- options ---- */
 
-static int timeout_from_user(uaddr at, u32 size, u64 *out)
+int socket_timeout_from_user(uaddr at, u32 size, u64 *out)
 {
 	struct lx_timeval tv;
 
@@ -110,9 +110,9 @@ int unix_set_option(struct file *f, int level, int option, uaddr value, u32 size
 	if (level != SOL_SOCKET)
 		return -EOPNOTSUPP;
 	if (option == SO_RCVTIMEO_OLD || option == SO_RCVTIMEO_NEW)
-		return timeout_from_user(value, size, &s->receive_timeout);
+		return socket_timeout_from_user(value, size, &s->receive_timeout);
 	if (option == SO_SNDTIMEO_OLD || option == SO_SNDTIMEO_NEW)
-		return timeout_from_user(value, size, &s->send_timeout);
+		return socket_timeout_from_user(value, size, &s->send_timeout);
 	if (size < sizeof(int))
 		return -EINVAL;
 	if (copy_from_user(&v, value, MIN((size_t)size, sizeof(v))))

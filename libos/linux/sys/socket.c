@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The system calls of sockets, but for messages (sockmsg.c). They check what
- * is the same for every family and hand on to its struct socket_ops. Only unix
- * sockets exist: no network is granted in this version, so every other family
- * is EAFNOSUPPORT, as on a kernel built without it.
+ * is the same for every family and hand on to its struct socket_ops. Unix
+ * sockets exist, and those of netlink to listen on: no network is granted in this
+ * version, so every other family is EAFNOSUPPORT, as on a kernel built without it.
  */
 #include "linux/ipc/socket.h"
 #include "socket.h"
@@ -48,6 +48,8 @@ static int check_kind(u32 family, u32 type, u32 protocol)
 		return -EAFNOSUPPORT;
 	if ((type & SOCK_TYPE_MASK) > 10)
 		return -EINVAL;
+	if (family == AF_NETLINK)
+		return 0;
 	if (family != AF_UNIX)
 		return -EAFNOSUPPORT;
 	if (protocol && protocol != AF_UNIX)
@@ -66,7 +68,8 @@ SYSCALL(socket)
 		return -EINVAL;
 	err = check_kind((u32)a[0], type, (u32)a[2]);
 	if (!err)
-		err = unix_create(type & SOCK_TYPE_MASK, flags, &f);
+		err = (u32)a[0] == AF_NETLINK ? netlink_create(type & SOCK_TYPE_MASK, (u32)a[2], flags, &f) :
+			unix_create(type & SOCK_TYPE_MASK, flags, &f);
 	return err ? err : fd_install(f, flags & SOCK_CLOEXEC, 0);
 }
 
@@ -79,6 +82,8 @@ SYSCALL(socketpair)
 	if (flags & ~(u32)(SOCK_CLOEXEC | SOCK_NONBLOCK))
 		return -EINVAL;
 	err = check_kind((u32)a[0], type, (u32)a[2]);
+	if (!err && (u32)a[0] == AF_NETLINK)
+		err = -EOPNOTSUPP;
 	if (!err)
 		err = unix_pair(type & SOCK_TYPE_MASK, flags, f);
 	if (err)
