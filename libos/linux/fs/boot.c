@@ -216,6 +216,7 @@ void vfs_init(const void *boot)
 	list_init(&v->mounts);
 	list_init(&v->flock_blocked);
 	list_init(&v->flock_contexts);
+	wait_queue_init(&v->mounts_wait);
 	list_init(&v->host_idle);
 	v->next_dev = 0x7fff; /* above what a host has, whose files show their own */
 	v->next_mount_id = 20;

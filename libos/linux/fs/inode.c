@@ -92,6 +92,15 @@ int inode_permission_as(struct inode *i, u32 mask, const struct creds *c)
 	return -EACCES;
 }
 
+/* A file that its maker cannot give to the group of the directory does not get that group's rights either. */
+u32 mode_without_sgid(const struct inode *dir, u32 mode)
+{
+	const struct creds *c = creds_now();
+
+	if ((mode & (S_ISGID | S_IXGRP)) != (S_ISGID | S_IXGRP) || !(dir->mode & S_ISGID)) return mode;
+	return creds_in_group(c, dir->gid) || cred_capable(c, CAP_FSETID) ? mode : mode & ~(u32)S_ISGID;
+}
+
 bool owner_or_capable(struct inode *i)
 {
 	const struct creds *c = creds_now();

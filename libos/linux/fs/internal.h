@@ -59,6 +59,7 @@
 #define MNT_NOSUID 2u
 #define MNT_NODEV 4u
 #define MNT_NOEXEC 8u
+#define MNT_NOSYMFOLLOW 256u
 #define MNT_NOATIME 1024u
 #define MNT_NODIRATIME 2048u
 #define MNT_RELATIME 0x200000u
@@ -74,6 +75,7 @@ struct mount {
 	struct dentry *root; /* reference */
 	u32 children; /* mounts whose parent this is */
 	char *type, *source, *options;
+	bool expiring; /* nobody has been here since umount2(MNT_EXPIRE) */
 };
 
 struct tmpfs;
@@ -101,6 +103,7 @@ struct vfs {
 	u64 file_count;
 	struct tmpfs *anon_tmpfs; /* of inodes without a mount */
 	struct loops *loops; /* fs/loop.c */
+	struct wait_queue mounts_wait; u64 mounts_changed; /* who polls /proc/mounts */
 };
 static inline struct vfs *vfs(void) { return K->vfs; }
 
@@ -131,6 +134,9 @@ void mount_get(struct mount *m);
 void mount_put(struct mount *m);
 int mount_attach(struct mount *m, const struct path *at); /* takes over m, also on failure */
 int mount_tree(const char *type, const char *source, struct inode *root, u32 flags, const char *options, const struct path *at); /* takes over root */
+int mount_expire(struct path *at);
+u32 mounts_poll(struct poll_table *t, u64 *seen); /* for pseudo_entry: has anything been mounted since? */
+bool mount_of_dev(u64 dev, struct path *root); /* the root of a file system; references */
 int mount_detach(const struct path *at, bool lazy);
 int mount_bind(const struct path *from, const struct path *at, u32 flags);
 int mount_move(const struct path *from, const struct path *at);
@@ -176,6 +182,7 @@ int vfs_pin_child(struct path *dir, const char *name, size_t size, u32 mode, str
 
 /* ---- inode.c ---- */
 int vfs_getattr(struct inode *i, struct kstat *st);
+u32 mode_without_sgid(const struct inode *dir, u32 mode); /* of a new file in dir, before the umask */
 int file_getattr(struct file *f, struct kstat *st);
 #define SETATTR_CHOWN 0x40000000u /* to vfs_setattr: a chown, which clears set-id bits */
 int vfs_setattr(const struct path *p, u32 valid, struct kstat *st); /* with permission checks */
@@ -244,6 +251,11 @@ u64 inode_new_cookie(struct inode *dir);
 /* ---- seek.c ---- */
 s64 seek_to(struct file *f, s64 offset, int whence, u64 size); /* 0..2, and DATA and HOLE as if all were data */
 static inline u32 dtype_of(u32 mode) { return (mode & S_IFMT) >> 12; }
+
+/* ---- types.c ---- */
+struct fs_type { const char *name; struct inode *(*root)(const char *options, int *err); }; /* root NULL: not to be mounted */
+const struct fs_type *fs_type_at(u32 index); /* NULL: no more */
+const struct fs_type *fs_type_named(const char *name);
 
 /* ---- hostfs*.c ---- */
 struct inode *hostfs_root(const char *guest_path, u32 type, bool read_only, int *err);

@@ -6,6 +6,7 @@ libos_linux_SOURCES += \
 	libos/linux/fs/dentry.c \
 	libos/linux/fs/fdtable.c \
 	libos/linux/fs/file.c \
+	libos/linux/fs/handle.c \
 	libos/linux/fs/hostfs.c \
 	libos/linux/fs/hostfs.h \
 	libos/linux/fs/hostfs_file.c \
@@ -23,6 +24,7 @@ libos_linux_SOURCES += \
 	libos/linux/fs/seek.c \
 	libos/linux/fs/tmpfs.c \
 	libos/linux/fs/tmpfs_data.c \
+	libos/linux/fs/types.c \
 	libos/linux/fs/xattr.c \
 	libos/linux/sys/attr.c \
 	libos/linux/sys/copy.c \

@@ -5,8 +5,9 @@
  * All links are under the dentry lock.
  */
 #include "internal.h"
+#include <asm/poll.h>
 
-#define MNT_CHANGEABLE (MNT_RDONLY | MNT_NOSUID | MNT_NODEV | MNT_NOEXEC | MNT_NOATIME | MNT_NODIRATIME | MNT_RELATIME | MNT_STRICTATIME)
+#define MNT_CHANGEABLE (MNT_RDONLY | MNT_NOSUID | MNT_NODEV | MNT_NOEXEC | MNT_NOATIME | MNT_NODIRATIME | MNT_RELATIME | MNT_STRICTATIME | MNT_NOSYMFOLLOW)
 
 u64 vfs_new_dev(void)
 {
@@ -39,13 +40,14 @@ fail:
 	return NULL;
 }
 
+bool path_nosuid(const struct path *p) { return p->mnt && p->mnt->flags & MNT_NOSUID; }
 bool path_noexec(const struct path *p) { return p->mnt && p->mnt->flags & MNT_NOEXEC; }
 
 void mount_get(struct mount *m) { ref_get(&m->ref); }
 
-void mount_put(struct mount *m)
+static void mount_leave(struct mount *m)
 {
-	if (!m || !ref_put(&m->ref)) return;
+	if (!ref_put(&m->ref)) return;
 	if (m->root->inode->ops->mounted) m->root->inode->ops->mounted(m->root, -1);
 	dentry_put(m->root);
 	kfree(m->type);
@@ -54,11 +56,33 @@ void mount_put(struct mount *m)
 	kfree(m);
 }
 
+void mount_put(struct mount *m)
+{
+	if (!m) return;
+	if (unlikely(m->expiring)) m->expiring = false;
+	mount_leave(m);
+}
+
 struct mount *mount_at(const struct mount *parent, const struct dentry *d)
 {
 	for (struct mount *m = d->mounted; m; m = m->next_here)
 		if (m->parent == parent) return m;
 	return NULL;
+}
+
+static void mounts_tell(void)
+{
+	__atomic_fetch_add(&vfs()->mounts_changed, 1, __ATOMIC_SEQ_CST);
+	wake_up(&vfs()->mounts_wait, 0);
+}
+
+u32 mounts_poll(struct poll_table *t, u64 *seen)
+{
+	u64 now, old = *seen;
+
+	if (t) t->add(t, &vfs()->mounts_wait);
+	*seen = now = __atomic_load_n(&vfs()->mounts_changed, __ATOMIC_SEQ_CST);
+	return now == old ? POLLIN | POLLRDNORM : POLLIN | POLLRDNORM | POLLERR | POLLPRI;
 }
 
 int mount_attach(struct mount *m, const struct path *at)
@@ -92,6 +116,7 @@ int mount_attach(struct mount *m, const struct path *at)
 	for (struct dentry *up = d; up; up = up->parent) up->flags |= DENTRY_KEEP;
 	list_add_tail(&v->mounts, &m->node);
 	unlock(&v->lock);
+	mounts_tell();
 	return 0;
 }
 
@@ -162,6 +187,19 @@ int mount_detach(const struct path *at, bool lazy)
 	}
 	unlock(&v->lock);
 	release_dead(&dead);
+	if (!err) mounts_tell();
+	return err;
+}
+
+/* Goes when it was marked before and nobody has been here since; takes over `at`. */
+int mount_expire(struct path *at)
+{
+	struct mount *m = at->mnt;
+	int err = m->expiring ? mount_detach(at, false) : m->children || m->ref.count > 2 ? -EBUSY : -EAGAIN;
+
+	m->expiring = err == -EAGAIN;
+	dentry_put(at->dentry);
+	mount_leave(m);
 	return err;
 }
 
@@ -249,7 +287,25 @@ int mount_move(const struct path *from, const struct path *at)
 	unlock(&v->lock);
 	mount_put(old_parent);
 	dentry_put(old_point);
+	mounts_tell();
 	return 0;
+}
+
+bool mount_of_dev(u64 dev, struct path *root)
+{
+	bool found = false;
+
+	lock(&vfs()->lock);
+	list_for_each(p, &vfs()->mounts) {
+		struct mount *m = list_entry(p, struct mount, node);
+		if (m->root->inode->dev != dev) continue;
+		*root = (struct path){ m, m->root };
+		path_get(root);
+		found = true;
+		break;
+	}
+	unlock(&vfs()->lock);
+	return found;
 }
 
 /* sync(2). Mounts are taken one by one: syncing may last. */
@@ -279,6 +335,7 @@ int mount_change(const struct path *at, u32 flags, u32 mask)
 	lock(&vfs()->lock);
 	at->mnt->flags = (at->mnt->flags & ~(mask & MNT_CHANGEABLE)) | (flags & mask & MNT_CHANGEABLE);
 	unlock(&vfs()->lock);
+	mounts_tell();
 	return 0;
 }
 
@@ -302,7 +359,7 @@ static int append_flags(char *buf, size_t size, int at, u32 flags)
 {
 	static const struct { u32 bit; const char *text; } names[] = {
 		{ MNT_NOSUID, ",nosuid" }, { MNT_NODEV, ",nodev" }, { MNT_NOEXEC, ",noexec" },
-		{ MNT_NOATIME, ",noatime" }, { MNT_NODIRATIME, ",nodiratime" },
+		{ MNT_NOATIME, ",noatime" }, { MNT_NODIRATIME, ",nodiratime" }, { MNT_NOSYMFOLLOW, ",nosymfollow" },
 	};
 	at = append(buf, size, at, flags & MNT_RDONLY ? "ro" : "rw");
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)

@@ -235,6 +235,7 @@ int lookup_follow(struct lookup *lk, struct dentry *link)
 	int n;
 
 	if (++lk->links > LINK_DEPTH_MAX || lk->flags & LOOKUP_NO_SYMLINKS) return -ELOOP;
+	if (lk->path.mnt && lk->path.mnt->flags & MNT_NOSYMFOLLOW) return -ELOOP;
 	if (i->ops->follow) return follow_magic(lk, i);
 	size_t rest_size = strlen(rest);
 	size_t room = (i->link ? strlen(i->link) : PATH_MAX) + 2;

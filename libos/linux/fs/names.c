@@ -114,7 +114,7 @@ static int do_mknod(int dirfd, const char *name, u32 mode, u64 rdev, struct path
 	if (err) return err;
 	struct inode *dir = lk.path.dentry->inode;
 	if ((S_ISCHR(mode) || S_ISBLK(mode)) && !capable(CAP_MKNOD)) err = -EPERM;
-	if (!err) err = dir->ops->create ? dir->ops->create(dir, d, (mode & S_IFMT) | (mode & 07777 & ~umask_now()), rdev) : -EPERM;
+	if (!err) err = dir->ops->create ? dir->ops->create(dir, d, (mode & S_IFMT) | (mode_without_sgid(dir, mode & 07777) & ~umask_now()), rdev) : -EPERM;
 	if (!err && out) {
 		out->mnt = lk.path.mnt;
 		out->dentry = d;

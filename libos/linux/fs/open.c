@@ -144,9 +144,9 @@ static int open_nameless(struct opening *o)
 	return 0;
 }
 
-static u32 create_mode(const struct opening *o)
+static u32 create_mode(const struct opening *o, const struct inode *dir)
 {
-	return S_IFREG | (o->mode & 07777 & ~current->fs->umask);
+	return S_IFREG | (mode_without_sgid(dir, o->mode & 07777) & ~current->fs->umask);
 }
 
 /* One request for "look up, create, open", where the file system can. d is
@@ -169,7 +169,7 @@ static int try_lookup_open(struct opening *o, struct inode *dir, struct dentry *
 	o->f->path.mnt = lk->path.mnt;
 	o->f->path.dentry = d;
 	path_get(&o->f->path);
-	err = dir->ops->lookup_open(dir, d, o->f, create_mode(o), &o->created);
+	err = dir->ops->lookup_open(dir, d, o->f, create_mode(o, dir), &o->created);
 	o->f->flags = o->flags;
 	if (!err) {
 		dentry_publish(d);
@@ -188,7 +188,7 @@ static int create_last(struct opening *o, struct inode *dir, struct dentry *d)
 	int err = mount_want_write(o->lk.path.mnt);
 
 	if (!err) err = vfs_may_create(&o->lk.path);
-	if (!err) err = dir->ops->create ? dir->ops->create(dir, d, create_mode(o), 0) : -EACCES;
+	if (!err) err = dir->ops->create ? dir->ops->create(dir, d, create_mode(o, dir), 0) : -EACCES;
 	if (!err) {
 		dentry_publish(d);
 		o->created = true;
@@ -313,7 +313,7 @@ static int open_tmpfile(struct opening *o, int dirfd, const char *name)
 	ref_get(&f->path.mnt->ref);
 	f->path.dentry = d;
 	lock(&dir->lock);
-	err = dir->ops->tmpfile(dir, f, create_mode(o));
+	err = dir->ops->tmpfile(dir, f, create_mode(o, dir));
 	unlock(&dir->lock);
 	if (err) return err;
 	if (!d->inode) dentry_set(d, inode_get(f->inode));

@@ -25,13 +25,23 @@ static int read_thread_self(struct pseudo *p, char *buf, size_t size)
 	"pty_master           /dev/ptm      128 0-1048575 pty:master\n"
 static const struct pseudo_entry tty_table[] = { PTEXT("drivers", DRIVERS), PTEXT("ldiscs", "n_tty       0\n"), { .name = NULL } };
 static const struct pseudo_entry empty_table[] = { { .name = NULL } };
+static int show_filesystems(struct pseudo *p, struct seq *s)
+{
+	const struct fs_type *t;
+
+	(void)p;
+	for (u32 n = 0; (t = fs_type_at(n)); n++)
+		seq_printf(s, "nodev\t%s\n", t->name);
+	return 0;
+}
+
 static const struct pseudo_entry root_table[] = {
 	{ .name = "self", .mode = S_IFLNK | 0777, .readlink = read_self },
 	{ .name = "thread-self", .mode = S_IFLNK | 0777, .readlink = read_thread_self },
 	PLINK("mounts", "self/mounts"), PLINK("net", "self/net"),
 	PFILE("cpuinfo", show_cpuinfo), PFILE("meminfo", show_meminfo), PFILE("stat", show_machine_stat), PFILE("uptime", show_uptime),
 	PFILE("loadavg", show_loadavg), PFILE("version", show_version), PFILE("vmstat", show_vmstat),
-	PTEXT("filesystems", "nodev\tsysfs\nnodev\ttmpfs\nnodev\tmqueue\nnodev\tproc\nnodev\tdevtmpfs\nnodev\tpipefs\nnodev\tsockfs\nnodev\tpicofs\n"),
+	PFILE("filesystems", show_filesystems),
 	PTEXT("cmdline", "pico\n"),
 	PTEXT("devices", "Character devices:\n  1 mem\n  5 /dev/tty\n  5 /dev/console\n  5 /dev/ptmx\n136 pts\n\nBlock devices:\n"),
 	PTEXT("swaps", "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"),

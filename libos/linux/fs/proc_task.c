@@ -264,6 +264,7 @@ int proc_number(const char *name, size_t size, u32 *out)
 
 #define FILE_(n, bits, fn) { .name = n, .mode = S_IFREG | bits, .show = fn, .owner = proc_owner, .gone = proc_gone }
 #define LOOK_(n, bits, fn) { .name = n, .mode = S_IFREG | bits, .show = fn, .owner = proc_owner, .gone = proc_gone, .may_open = proc_may_open }
+#define POLLED_(n, fn) { .name = n, .mode = S_IFREG | 0444, .show = fn, .poll = mounts_poll, .owner = proc_owner, .gone = proc_gone }
 #define KNOB_(n, fn, set) { .name = n, .mode = S_IFREG | 0644, .show = fn, .store = set, .owner = proc_owner, .gone = proc_gone }
 #define TEXT_(n, bits, text) { .name = n, .mode = S_IFREG | bits, .show = pseudo_text, .arg = (u64)(text), .owner = proc_owner, .gone = proc_gone }
 /* A process may always look at its own descriptors, whoever it has become. */
@@ -286,7 +287,7 @@ static int own_process(struct pseudo *p, u32 mask)
 	LOOK_("smaps", 0444, show_smaps), LOOK_("smaps_rollup", 0444, show_smaps_rollup), FILE_("cmdline", 0444, show_cmdline), \
 	LOOK_("environ", 0400, show_environ), KNOB_("comm", show_comm, store_comm), FILE_("limits", 0444, show_limits), \
 	LOOK_("io", 0400, show_io), LOOK_("auxv", 0400, show_auxv), LOOK_("personality", 0400, show_personality), \
-	FILE_("mounts", 0444, show_mounts), FILE_("mountinfo", 0444, show_mountinfo), \
+	POLLED_("mounts", show_mounts), POLLED_("mountinfo", show_mountinfo), \
 	KNOB_("oom_score_adj", show_oom_score_adj, store_oom_score_adj), FILE_("oom_score", 0444, show_oom_score), \
 	TEXT_("cgroup", 0444, "0::/\n"), TEXT_("cpuset", 0444, "/\n"), FILE_("wchan", 0444, show_wchan), \
 	TEXT_("loginuid", 0444, "4294967295"), TEXT_("sessionid", 0444, "4294967295"), \

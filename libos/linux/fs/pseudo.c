@@ -108,7 +108,7 @@ int pseudo_number(const char *t, u64 *value)
 
 /* ---- files ---- */
 
-struct text_file { struct lock lock; bool made; struct seq seq; };
+struct text_file { struct lock lock; bool made; struct seq seq; u64 seen; };
 
 /* Without the lock: it may wait for another task, and that one for the lock. */
 static int make_text(struct file *f, struct text_file *t)
@@ -188,6 +188,17 @@ static void text_release(struct file *f)
 static const struct file_ops text_ops = {
 	.read = text_read, .write = text_write, .seek = text_seek, .release = text_release, .seekable = true,
 	.waits = true,
+};
+
+static u32 text_poll(struct file *f, struct poll_table *t)
+{
+	struct text_file *text = f->data;
+
+	return pseudo_of(f->inode)->entry->poll(t, &text->seen);
+}
+
+static const struct file_ops polled_text_ops = {
+	.read = text_read, .write = text_write, .seek = text_seek, .release = text_release, .seekable = true, .poll = text_poll,
 };
 
 /* ---- directories ---- */
@@ -302,7 +313,9 @@ static int pseudo_open(struct inode *i, struct file *f)
 	if (!t)
 		return -ENOMEM;
 	f->data = t;
-	f->ops = &text_ops;
+	f->ops = p->entry->poll ? &polled_text_ops : &text_ops;
+	if (p->entry->poll)
+		p->entry->poll(NULL, &t->seen);
 	return 0;
 }
 

@@ -42,6 +42,7 @@ struct pseudo_entry {
 	void (*owner)(struct pseudo *p, struct kstat *st); /* whose it is, when that changes */
 	int (*permission)(struct pseudo *p, u32 mask); /* as that of inode_ops */
 	int (*may_open)(struct pseudo *p, struct file *f); /* asked before a text is opened: 0 or -errno */
+	u32 (*poll)(struct poll_table *t, u64 *seen); /* what is new since *seen, which it moves on; files with it can be waited for */
 	int (*open)(struct pseudo *p, struct file *f); /* instead of the frame's file operations */
 	struct inode *(*inode)(struct pseudo *p); /* a name's inode is kept elsewhere: a reference; NULL: gone */
 };

@@ -447,7 +447,7 @@ const struct inode_ops tmpfs_inode_ops = {
 	.lookup = tmpfs_lookup, .create = tmpfs_create, .symlink = tmpfs_symlink, .link = tmpfs_link, .unlink = tmpfs_unlink,
 	.rename = tmpfs_rename, .tmpfile = tmpfs_tmpfile, .open = tmpfs_open, .getattr = tmpfs_getattr, .setattr = tmpfs_setattr,
 	.readlink = tmpfs_readlink, .getxattr = simple_getxattr, .setxattr = simple_setxattr, .listxattr = simple_listxattr,
-	.removexattr = simple_removexattr, .statfs = tmpfs_statfs, .release = tmpfs_release, .mounted = tmpfs_mounted,
+	.removexattr = simple_removexattr, .statfs = tmpfs_statfs, .release = tmpfs_release, .mounted = tmpfs_mounted, .stays = true,
 };
 
 /* ---- mount options: size=, nr_inodes=, mode=, uid=, gid= ---- */

@@ -320,7 +320,7 @@ s64 tmpfs_read(struct file *f, const struct iobuf *b, u64 pos)
 	}
 	n->copier = NULL;
 	unlock(&i->lock);
-	if (size || !b->size) touch_atime(f);
+	touch_atime(f);
 	return done ? (s64)done : err;
 }
 

@@ -49,7 +49,7 @@ void file_signal_owner(const struct file *f, int fd, s32 code, u32 band)
 		send(f, SIGIO, NULL);
 }
 
-static void async_callback(struct wait_entry *w, u32 events)
+static bool async_callback(struct wait_entry *w, u32 events)
 {
 	static const struct { u32 events; s32 code; u32 band; } reasons[] = { /* POLL_HUP, POLL_ERR, POLL_IN, POLL_OUT */
 		{ EPOLLHUP, 6, EPOLLHUP | EPOLLERR }, { EPOLLERR, 4, EPOLLERR }, { EPOLLIN, 1, EPOLLIN | EPOLLRDNORM },
@@ -68,6 +68,7 @@ static void async_callback(struct wait_entry *w, u32 events)
 		}
 	if (code)
 		file_signal_owner(a->file, a->fd, code, band);
+	return true;
 }
 
 static void async_add(struct poll_table *t, struct wait_queue *q)

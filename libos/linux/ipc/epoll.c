@@ -119,16 +119,18 @@ static void tell(struct epoll *ep)
 	wake_up(&ep->file->wait, EV_IN);
 }
 
-static void item_callback(struct wait_entry *w, u32 events)
+static bool item_callback(struct wait_entry *w, u32 events)
 {
 	struct item *it = w->data;
 	u32 mask = __atomic_load_n(&it->events, __ATOMIC_RELAXED);
 
 	if (!(mask & ~PRIVATE_BITS) || (events && !(events & mask)))
-		return;
+		return false;
+	bool waited_for = !list_empty(&it->ep->wait.entries);
 	it->told = 0;
 	ready_add(it);
 	tell(it->ep);
+	return waited_for;
 }
 
 static void adder_add(struct poll_table *t, struct wait_queue *q)

@@ -109,20 +109,24 @@ void wake_up_count(struct wait_queue *q, u32 events, int exclusive_count)
 		struct wait_entry *w = list_entry(pos, struct wait_entry, node);
 		if (events && w->events && !(events & w->events))
 			continue;
-		if (w->exclusive && exclusive_count-- <= 0)
+		if (w->exclusive && exclusive_count <= 0)
 			continue;
+		bool woken = true;
 		if (w->fn)
-			w->fn(w, events);
+			woken = w->fn(w, events);
 		else
 			wake_later(&bells, w->task);
+		exclusive_count -= w->exclusive && woken;
 	}
 	unlock(&q->lock);
 	wake_ring(&bells);
 }
 
+#define EVENTS_FOR_ALL (0x8u | 0x10u) /* EPOLLERR EPOLLHUP: it stays so, for everybody */
+
 void wake_up(struct wait_queue *q, u32 events)
 {
-	wake_up_count(q, events, 0x7fffffff);
+	wake_up_count(q, events, events && !(events & EVENTS_FOR_ALL) ? 1 : 0x7fffffff);
 }
 
 void task_wake(struct task *t)

@@ -165,6 +165,7 @@ struct inode_ops {
 	int (*permission)(struct inode *i, u32 mask);
 	/* Optional: a mount of the tree with this root came (1) or went (-1, the last one: free what only the tree keeps). */
 	void (*mounted)(struct dentry *root, int change);
+	bool stays; /* all its names stay in the dentry cache: a file can be found by number */
 	bool cache_negative; /* of a directory: absent names may stay in the cache (revalidate is asked for them too) */
 };
 #define SETATTR_MODE 1u
@@ -235,6 +236,7 @@ struct dentry {
 int path_lookup(int dirfd, const char *name, u32 flags, struct path *out);
 void path_put(struct path *p);
 void path_get(struct path *p);
+bool path_nosuid(const struct path *p); /* set-id bits count for nothing on this mount */
 bool path_noexec(const struct path *p); /* nothing from this mount is executed: no exec, no executable mapping */
 /* Absolute name as the current root sees it, " (deleted)" appended when unlinked; returns length or -ENAMETOOLONG. */
 int path_name(const struct path *p, char *buf, size_t size);

@@ -22,7 +22,7 @@
 struct task;
 struct wait_entry;
 struct wait_queue { struct lock lock; struct list entries; };
-typedef void (*wait_fn)(struct wait_entry *w, u32 events); /* called with the queue's lock held: must not block, must not touch the queue */
+typedef bool (*wait_fn)(struct wait_entry *w, u32 events); /* called with the queue's lock held: must not block, must not touch the queue; has it woken somebody? */
 struct wait_entry {
 	struct list node;
 	struct wait_queue *queue; /* NULL: not on any */
@@ -49,7 +49,7 @@ int wait_sleep_uninterruptible(u64 deadline);
  * signalled: for files backed by host streams (console, host pipes). */
 int wait_sleep_streams(u64 deadline, const pico_handle *events, u32 count);
 
-void wake_up(struct wait_queue *q, u32 events); /* all */
+void wake_up(struct wait_queue *q, u32 events); /* all; of exclusive ones one, when there are events without error or hang-up */
 void wake_up_count(struct wait_queue *q, u32 events, int exclusive_count);
 void task_wake(struct task *t);
 /* Wakes that are rung when the lock under which they were decided is free: the

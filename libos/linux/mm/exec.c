@@ -162,7 +162,7 @@ static void new_creds(struct program *p)
 	struct kstat st = { 0 };
 	struct inode *i = p->file->inode;
 	*c = current->process->creds;
-	if (!c->no_new_privs && i->ops && i->ops->getattr && !i->ops->getattr(i, &st)) {
+	if (!c->no_new_privs && !path_nosuid(&p->file->path) && i->ops && i->ops->getattr && !i->ops->getattr(i, &st)) {
 		if (st.mode & S_ISUID)
 			c->euid = st.uid;
 		if ((st.mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))

@@ -243,6 +243,9 @@ int mm_futex_key(struct mm *mm, uaddr a, bool shared, struct futex_key *key)
 	struct vma *v = vma_find(mm, a);
 	int r = v && v->start <= a && (v->flags & VMA_ACCESS) ? 0 : -EFAULT;
 	if (!r && (v->flags & VMA_SHARED) && v->file) {
+		const u64 page = v->offset + (ALIGN_DOWN(a, PAGE_SIZE) - v->start);
+		if (v->file->ops->grown && !v->file->ops->grown(v->file, page))
+			r = -EFAULT; /* the file has shrunk */
 		key->object = v->file->inode ? (u64)v->file->inode : (u64)v->file;
 		key->offset = v->offset + (a - v->start);
 	}

@@ -33,6 +33,36 @@ SYSCALL(mmap)
 	return r;
 }
 
+/* The pages of a shared mapping in another order: each call is a mapping of the same file at another place. */
+SYSCALL(remap_file_pages)
+{
+	const u64 start = a[0] & PAGE_MASK, size = a[1] & PAGE_MASK, page = a[3];
+	struct vma v, next;
+	s64 r = -EINVAL;
+
+	if (a[2] || start + size <= start || page + (size >> PAGE_SHIFT) < page || page > ~0ull >> PAGE_SHIFT)
+		return -EINVAL;
+	if (!mm_next_vma(current->mm, start, &v))
+		return -EINVAL;
+	if (v.start > start || !(v.flags & VMA_SHARED) || !v.file)
+		goto out;
+	for (u64 end = v.end; end < start + size; end = next.end) { /* made of pieces by an earlier call */
+		if (!mm_next_vma(current->mm, end, &next))
+			goto out;
+		bool same = next.start == end && next.file == v.file && next.flags == v.flags;
+		if (next.file)
+			file_put(next.file);
+		if (!same)
+			goto out;
+	}
+	r = mm_map(current->mm, start, size, v.flags & VMA_ACCESS, MAP_SHARED | MAP_FIXED | (a[4] & MAP_NONBLOCK), v.file, page << PAGE_SHIFT);
+	r = r < 0 ? r : 0;
+out:
+	if (v.file)
+		file_put(v.file);
+	return r;
+}
+
 SYSCALL(munmap) { return mm_unmap(current->mm, a[0], a[1]); }
 SYSCALL(mprotect) { return mm_protect(current->mm, a[0], a[1], (u32)a[2]); }
 SYSCALL(mremap) { return mm_remap(current->mm, a[0], a[1], a[2], (u32)a[3], a[4]); }

@@ -12,24 +12,17 @@
 #define MNT_DETACH_ 2u
 #define MNT_EXPIRE_ 4u
 #define UMOUNT_NOFOLLOW_ 8u
-#define MNT_FLAGS (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
+#define MNT_FLAGS (MNT_NOSYMFOLLOW | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME | MS_NODIRATIME | MS_RELATIME | MS_STRICTATIME)
 #define MS_PROPAGATION (MS_UNBINDABLE | MS_PRIVATE | MS_SLAVE | MS_SHARED)
 
 static int mount_new(const char *type, const char *source, const char *options, u32 flags, const struct path *at)
 {
-	static const struct { const char *type; struct inode *(*root)(void); } pseudo[] = {
-		{ "proc", procfs_root }, { "sysfs", sysfs_root }, { "devtmpfs", devfs_root },
-	};
-	struct inode *root = NULL;
-	int err = -ENODEV;
+	const struct fs_type *t = fs_type_named(type);
+	int err = -ENOMEM;
+	struct inode *root;
 
-	if (!strcmp(type, "mqueue")) return mqueue_mount(*source ? source : "none", flags, at);
-	if (!strcmp(type, "tmpfs") || !strcmp(type, "ramfs")) {
-		root = tmpfs_parse_mount(options, &err);
-	} else {
-		for (size_t i = 0; i < ARRAY_SIZE(pseudo); i++)
-			if (!strcmp(type, pseudo[i].type)) root = pseudo[i].root();
-	}
+	if (!t || !t->root) return -ENODEV;
+	root = t->root(options, &err);
 	return root ? mount_tree(type, *source ? source : "none", root, flags, NULL, at) : err;
 }
 
@@ -103,17 +96,12 @@ SYSCALL(umount2)
 	err = getname(name, a[0]);
 	if (!err) err = path_lookup(AT_FDCWD, name, flags & UMOUNT_NOFOLLOW_ ? 0 : LOOKUP_FOLLOW, &at);
 	if (err) return err;
-	if (!capable(CAP_SYS_ADMIN)) err = -EPERM;
-	else if (flags & MNT_EXPIRE_) err = at.dentry == at.mnt->root ? -EAGAIN : -EINVAL; /* marked, as it were; never expires */
-	else if (at.dentry != at.mnt->root) err = -EINVAL;
-	else {
-		/* The busy check counts the mount's own and our reference only. */
-		err = mount_detach(&at, flags & MNT_DETACH_);
-	}
+	if (at.dentry != at.mnt->root) err = -EINVAL;
+	else if (!capable(CAP_SYS_ADMIN)) err = -EPERM;
+	else if (flags & MNT_EXPIRE_) return mount_expire(&at);
+	else err = mount_detach(&at, flags & MNT_DETACH_);
 	path_put(&at);
 	return err;
 }
 
 SYSCALL(pivot_root) { return -EPERM; }
-SYSCALL(name_to_handle_at) { return -EOPNOTSUPP; }
-SYSCALL(open_by_handle_at) { return capable(CAP_DAC_READ_SEARCH) ? -EOPNOTSUPP : -EPERM; }

@@ -186,6 +186,7 @@ static s64 give_statfs(struct inode *i, struct mount *m, uaddr to)
 {
 	static const struct { u32 mnt, st; } map[] = {
 		{ MNT_RDONLY, 1 }, { MNT_NOSUID, 2 }, { MNT_NODEV, 4 }, { MNT_NOEXEC, 8 }, { MNT_NOATIME, 1024 }, { MNT_NODIRATIME, 2048 },
+		{ MNT_NOSYMFOLLOW, 0x2000 },
 	};
 	u64 out[15] = { 0 };
 	int err = 0;
@@ -227,4 +228,23 @@ SYSCALL(fstatfs)
 	s64 r = give_statfs(f->inode, f->path.mnt, a[1]);
 	file_put(f);
 	return r;
+}
+
+/* ---- ustat: by device number, of what is mounted ---- */
+
+SYSCALL(ustat)
+{
+	struct { s32 free_blocks, pad; u64 free_inodes; char names[16]; } u = { 0 };
+	u64 out[15] = { 0 };
+	struct path p;
+	int err;
+
+	if (!mount_of_dev((u32)a[0], &p)) return -EINVAL;
+	struct inode *i = p.dentry->inode;
+	err = i->ops && i->ops->statfs ? i->ops->statfs(i, out) : -ENOSYS;
+	path_put(&p);
+	if (err) return err;
+	u.free_blocks = (s32)out[3];
+	u.free_inodes = out[6];
+	return copy_to_user(a[1], &u, 32);
 }
