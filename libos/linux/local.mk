@@ -16,6 +16,8 @@ libos_linux_SOURCES += \
 	libos/linux/kern/main.c \
 	libos/linux/kern/park.c \
 	libos/linux/kern/printk.c \
+	libos/linux/kern/resume.c \
+	libos/linux/kern/snapshot.c \
 	libos/linux/kern/wait.c \
 	libos/linux/proc/access.c \
 	libos/linux/proc/account.c \

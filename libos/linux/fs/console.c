@@ -619,6 +619,25 @@ static void open_streams(struct console *c)
 	}
 }
 
+/* Other standard streams stand at the old handles. The program's settings are
+ * given to a terminal that is one still; what the programs hold as a terminal
+ * and is none any more answers like one that has hung up its line. */
+void console_resume(void)
+{
+	struct console *c = con();
+
+	for (int n = 0; n < 3; n++) {
+		struct pico_stream_attributes a = { 0 };
+		if (!c->type[n] || c->stream[n] <= 0 || Dk(StreamAttributesQueryByHandle)(c->stream[n], &a) < 0)
+			continue;
+		c->type[n] = a.type;
+	}
+	if (c->tty && c->settings_known) {
+		struct pico_stream_attributes a = { .valid = PICO_ATTR_TERMINAL, .term = c->term };
+		Dk(StreamAttributesSet)(c->tty, NULL, 0, &a);
+	}
+}
+
 int console_open_std(struct files *files)
 {
 	struct process *p = current->process;

@@ -203,7 +203,7 @@ static void make_first(const struct pico_init_info *info)
 	struct task *t = make_process(K->root, K->boot_uid, K->boot_gid);
 
 	K->init = t->process;
-	K->live_tasks = 1;
+	K->live_tasks = K->picoprocesses = 1;
 	process_add_task(t->process, t);
 	__atomic_fetch_add(&t->process->user->tasks, 1, __ATOMIC_RELAXED);
 	ref_get(&t->ref); /* the thread's own */
@@ -308,9 +308,14 @@ void boot_main(const struct pico_init_info *info)
 		boot_fresh(info);
 	case PICO_INIT_PROCESS:
 		vdso_init(info);
+		if (info->param & RESUME_PARAM)
+			resume_picoprocess(info);
 		exec_arrive(info->param);
 	case PICO_INIT_RESUME:
-		panic("a resume was asked for, which this library OS cannot do");
+		if (K->magic != KERNEL_MAGIC)
+			panic("what is to be resumed is not this library OS's");
+		vdso_init(info);
+		resume_first(info);
 	}
 	panic("unknown reason %u to start", info->reason);
 }

@@ -62,20 +62,43 @@ static bool all_here(void)
 	return !K->park_reporting && K->parked >= __atomic_load_n(&K->live_tasks, __ATOMIC_SEQ_CST);
 }
 
+/* park_lock held. All go on. */
+static void release(void)
+{
+	K->park_generation++;
+	K->parked = 0;
+	ring(UINT32_MAX);
+}
+
 /* park_lock held, given up meanwhile. The host answers when all may go on, or
- * at once that it has given up. */
+ * at once that it has given up; or with a stream for a snapshot. */
 static void report(void)
 {
 	K->park_reporting = 1;
 	unlock(&K->park_lock);
-	const s64 r = Dk(ProcessCheckpoint)(0);
+	const s64 r = Dk(ProcessCheckpoint)(PICO_CHECKPOINT_PARKED);
 	lock(&K->park_lock);
 	K->park_reporting = 0;
-	if (r == 0) {
-		K->park_generation++;
-		K->parked = 0;
-	}
-	ring(UINT32_MAX);
+	if (r > 0)
+		snapshot_begin(r);
+	if (r == 0)
+		release();
+	else
+		ring(UINT32_MAX);
+}
+
+/* park_lock held, given up meanwhile. Each picoprocess writes its memory itself. */
+static void do_part(void)
+{
+	unlock(&K->park_lock);
+	snapshot_part();
+	lock(&K->park_lock);
+	if (--K->snapshot.waiting)
+		return;
+	unlock(&K->park_lock);
+	snapshot_parts_done();
+	lock(&K->park_lock);
+	release();
 }
 
 void park(void)
@@ -90,22 +113,35 @@ void park(void)
 	const u32 generation = K->park_generation;
 	K->parked++;
 	while (K->park_generation == generation) {
-		if (!K->host->park) { /* given up */
+		if (snapshot_due()) {
+			do_part();
+		} else if (K->snapshot.waiting || K->park_reporting) {
+			wait_for_bell();
+		} else if (!K->host->park) { /* given up */
 			K->parked--;
 			break;
-		}
-		if (all_here())
+		} else if (all_here()) {
 			report();
-		else
+		} else {
 			wait_for_bell();
+		}
 	}
 	unlock(&K->park_lock);
 	__atomic_store_n(&t->parked, 0, __ATOMIC_SEQ_CST);
 }
 
-void park_task_gone(void)
+void park_task_comes(bool picoprocess)
+{
+	if (picoprocess)
+		__atomic_add_fetch(&K->picoprocesses, 1, __ATOMIC_SEQ_CST);
+	__atomic_add_fetch(&K->live_tasks, 1, __ATOMIC_SEQ_CST);
+}
+
+void park_task_gone(bool picoprocess)
 {
 	lock(&K->park_lock);
+	if (picoprocess)
+		__atomic_sub_fetch(&K->picoprocesses, 1, __ATOMIC_SEQ_CST);
 	__atomic_sub_fetch(&K->live_tasks, 1, __ATOMIC_SEQ_CST);
 	const bool tell = K->parked && all_here();
 	unlock(&K->park_lock);

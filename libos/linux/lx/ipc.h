@@ -57,6 +57,7 @@ int file_set_async(struct file *f, bool on); /* O_ASYNC changes: signals for the
 
 /* Descriptors 0, 1, 2 over the host's console streams. */
 int console_open_std(struct files *files);
+void console_resume(void); /* after a restore: other standard streams, the same settings */
 /* The host's window changed (PICO_HOST_WINDOW): reads the size again, SIGWINCH to the foreground. */
 void console_window_changed(void);
 /* The process group that ^C of the host goes to; 0: none, use the first process. */

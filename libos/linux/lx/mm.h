@@ -22,6 +22,8 @@ struct task;
 #define VMA_DONTDUMP 512u
 #define VMA_MAYWRITE 1024u /* mprotect may add write (shared mapping of a file opened for writing, or private) */
 #define VMA_NORESERVE 2048u
+#define VMA_USED 4096u /* was accessible at some time: there may be something in it */
+#define VMA_WRITTEN 8192u /* was writable at some time: it may differ from its file */
 #define VMA_THREAD_STACK 16384u /* MAP_STACK: most of it is never touched */
 struct vma {
 	u64 start, end;
@@ -36,6 +38,8 @@ struct vma {
 };
 struct mm {
 	struct ref ref; /* of the struct: one for all users, one for each who looks at it */
+	u32 id; /* in snapshots */
+	bool restored; /* private pages may be mappings of a snapshot: to drop them means to map anew */
 	u32 users; /* atomic: tasks whose program it is; the last takes the vmas along */
 	struct lock lock;
 	struct vma *root, *first;

@@ -22,7 +22,18 @@ void interrupt_defer(void); /* in a place where that cannot be: remember it */
 
 /* kern/park.c */
 void park(void); /* the current task stops until the instance goes on */
-void park_task_gone(void); /* a host thread ends: maybe it was the last to wait for */
+void park_task_comes(bool picoprocess); /* before a host thread begins, or a picoprocess with its first one */
+void park_task_gone(bool picoprocess); /* a host thread ends, maybe the last to wait for; or did not begin */
+
+/* kern/snapshot.c */
+void snapshot_begin(pico_handle stream); /* the host gives a stream to write to; park_lock held */
+bool snapshot_due(void); /* this picoprocess has its part to do, and this task is to; park_lock held */
+void snapshot_part(void);
+void snapshot_parts_done(void); /* the last has done its part: the host hears of it when all is written */
+/* kern/resume.c */
+void resume_first(const struct pico_init_info *info) __attribute__((noreturn));
+void resume_picoprocess(const struct pico_init_info *info) __attribute__((noreturn));
+#define RESUME_PARAM 1ull /* in ProcessCreate's: the rest is a struct mm, not a program */
 
 /* proc/task.c */
 struct task *task_alloc(void); /* zeroed, reference 1, initialised queues; not in any list */
@@ -52,6 +63,7 @@ s64 process_clone(const struct clone_request *r); /* a new process: its pid */
 void host_threads_init(u32 first); /* in a new picoprocess, with one thread; first: of the instance */
 void host_thread_added(void);
 void host_thread_failed(void);
+bool host_task_gone(void); /* true: that was the last program's here */
 bool host_first_picoprocess(void);
 void thread_adopt(struct task *t); /* this host thread runs t from now on */
 void thread_lend(struct task *child) __attribute__((noreturn)); /* to a vfork child, until it leaves */

@@ -210,6 +210,16 @@ struct kernel {
 	u64 unknown_calls[512];
 	u8 random_key[32];
 	u32 init_done;
+	u32 last_mm; /* last mm->id given out */
+	u32 picoprocesses; /* atomic: that run programs */
+	struct { /* a snapshot being written, kern/snapshot.c */
+		pico_handle stream;
+		u64 base, cursor; /* the next free place, relative to base */
+		u32 number; /* counts snapshots; each picoprocess does its part once */
+		u32 waiting; /* picoprocesses that have not yet; under park_lock */
+		u32 writers, entries, failed; /* atomic */
+		bool still; /* nobody goes on before all is written */
+	} snapshot;
 	/* what cpuid said: asked once, since a virtual machine takes tens of microseconds for it */
 	u32 xstate_bytes; /* of the vector state; 0: not asked */
 	u32 cpu_features; /* leaf 1, edx */

@@ -21,16 +21,18 @@ struct advice {
 	bool valid;
 };
 
-static int discard(struct mm *mm __attribute__((unused)), struct vma *v, u64 start, u64 end)
+static int discard(struct mm *mm, struct vma *v, u64 start, u64 end)
 {
 	/* Of shared memory only the page tables would go: nobody can tell. */
 	if (v->flags & VMA_SHARED)
 		return 0;
-	return (int)MIN(0, Dk(VirtualMemoryFree)((void *)start, end - start, PICO_VM_DISCARD));
+	return host_discard(mm, v, start, end);
 }
 
-static int discard_lazily(struct mm *mm __attribute__((unused)), struct vma *v __attribute__((unused)), u64 start, u64 end)
+static int discard_lazily(struct mm *mm, struct vma *v __attribute__((unused)), u64 start, u64 end)
 {
+	if (mm->restored)
+		return 0; /* never is as late as one likes */
 	return (int)MIN(0, Dk(VirtualMemoryFree)((void *)start, end - start, PICO_VM_LAZY_DISCARD));
 }
 

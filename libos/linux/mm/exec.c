@@ -447,7 +447,7 @@ int exec_move(void)
 	t->in_user = 0;
 	p->task = t;
 	futex_task_exit(t);
-	__atomic_fetch_add(&K->live_tasks, 1, __ATOMIC_SEQ_CST);
+	park_task_comes(true);
 	task_set_mm(t, p->mm); /* who looks at us waits for the new program */
 	lock(&K->tree_lock);
 	h = Dk(ProcessCreate)((u64)p);
@@ -457,7 +457,7 @@ int exec_move(void)
 	}
 	unlock(&K->tree_lock);
 	if (h < 0) {
-		park_task_gone();
+		park_task_gone(true);
 		task_set_mm(t, old);
 		exec_abandon(t);
 		return h == -PICO_ENOMEM ? -ENOMEM : -EAGAIN;

@@ -108,9 +108,11 @@ s64 mm_access(struct mm *mm, u64 addr, void *buf, size_t size, bool write)
 		return -EIO;
 	lock(&mm->lock);
 	while (done < size) {
-		const struct vma *v = vma_find(mm, addr + done);
+		struct vma *v = vma_find(mm, addr + done);
 		if (!v || v->start > addr + done)
 			break;
+		if (write)
+			v->flags |= VMA_USED | VMA_WRITTEN;
 		u64 n = MIN(size - done, v->end - (addr + done));
 		if (access_part(v, addr + done, (char *)buf + done, n, write) < 0)
 			break;

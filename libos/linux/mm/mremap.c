@@ -38,13 +38,13 @@ static int copy_range(const struct vma *v, u64 from, u64 to, u64 size)
 	return r;
 }
 
-static int move_private(const struct vma *v, u64 from, u64 size, u64 to, u64 new_size, bool keep)
+static int move_private(const struct mm *mm, const struct vma *v, u64 from, u64 size, u64 to, u64 new_size, bool keep)
 {
 	void *a = (void *)to;
 	s64 r = Dk(VirtualMemoryAllocate)(&a, new_size, PICO_VM_MOVE | PICO_VM_FIXED | (keep ? PICO_VM_KEEP_SOURCE : 0),
 		v->flags & VMA_ACCESS, (void *)from, size);
 	if (r >= 0)
-		return 0;
+		return keep && mm->restored ? host_discard(mm, v, from, from + size) : 0;
 	r = copy_range(v, from, to, size);
 	if (r < 0)
 		return (int)r;
@@ -57,8 +57,7 @@ static int move_private(const struct vma *v, u64 from, u64 size, u64 to, u64 new
 		return (int)r;
 	}
 	if (keep) {
-		Dk(VirtualMemoryFree)((void *)from, size, PICO_VM_DISCARD);
-		return 0;
+		return host_discard(mm, v, from, from + size);
 	}
 	return host_unmap(from, size);
 }
@@ -74,7 +73,7 @@ static int move(struct mm *mm, u64 from, u64 size, u64 to, u64 new_size, bool ke
 	if (!n)
 		return -ENOMEM;
 	memcpy(n->name, v->name, sizeof(n->name));
-	int r = v->flags & VMA_SHARED ? host_map(n, 0) : move_private(v, from, size, to, new_size, keep);
+	int r = v->flags & VMA_SHARED ? host_map(n, 0) : move_private(mm, v, from, size, to, new_size, keep);
 	if (r < 0) {
 		vma_drop(n);
 		vma_merge(mm, from, from + size);

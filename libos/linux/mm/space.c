@@ -50,8 +50,16 @@ static void account(struct mm *mm, u32 flags, u64 size, bool more)
 		mm->locked_vm += n;
 }
 
+/* What it once was stays known. */
+static u32 with_history(u32 flags, u32 old)
+{
+	flags |= old & (VMA_USED | VMA_WRITTEN);
+	return flags | (flags & VMA_ACCESS ? VMA_USED : 0) | (flags & VMA_WRITE ? VMA_WRITTEN : 0);
+}
+
 void vma_add(struct mm *mm, struct vma *v)
 {
+	v->flags = with_history(v->flags, 0);
 	vma_insert(mm, v);
 	account(mm, v->flags, v->end - v->start, true);
 }
@@ -59,7 +67,7 @@ void vma_add(struct mm *mm, struct vma *v)
 void vma_set_flags(struct mm *mm, struct vma *v, u32 flags)
 {
 	account(mm, v->flags, v->end - v->start, false);
-	v->flags = flags;
+	v->flags = flags = with_history(flags, v->flags);
 	account(mm, flags, v->end - v->start, true);
 }
 
@@ -131,6 +139,21 @@ int host_map(const struct vma *v, u32 modifiers)
 	return r < 0 ? (int)r : 0;
 }
 
+int host_discard(const struct mm *mm, const struct vma *v, u64 start, u64 end)
+{
+	struct vma part = *v;
+
+	if (!mm->restored) {
+		s64 r = Dk(VirtualMemoryFree)((void *)start, end - start, PICO_VM_DISCARD);
+		return r < 0 ? (int)r : 0;
+	}
+	/* Below it may be a snapshot's pages, which would come back. */
+	part.start = start;
+	part.end = end;
+	part.offset = v->offset + (start - v->start);
+	return host_map(&part, 0);
+}
+
 int host_unmap(u64 start, u64 size)
 {
 	s64 r = Dk(VirtualMemoryFree)((void *)start, size, PICO_VM_RELEASE);
@@ -149,6 +172,7 @@ struct mm *mm_create(void)
 {
 	struct mm *mm = kzalloc(sizeof(*mm));
 	if (mm) {
+		mm->id = __atomic_add_fetch(&K->last_mm, 1, __ATOMIC_RELAXED);
 		ref_init(&mm->ref);
 		mm->users = 1;
 	}
@@ -194,6 +218,7 @@ struct mm *mm_fork(struct mm *parent)
 	struct mm *mm = mm_create();
 	if (!mm)
 		return NULL;
+	mm->restored = parent->restored;
 	bool ok = copy_vmas(mm, parent);
 	mm->brk_start = parent->brk_start;
 	mm->brk = parent->brk;

@@ -42,6 +42,8 @@ bool vma_is_data(u32 flags);
 /* ---- the host's side ---- */
 int host_map(const struct vma *v, u32 modifiers); /* v as it says, over what is there */
 int host_unmap(u64 start, u64 size);
+/* Drops what is in [start,end) of a private v: zero, or the file's, from now on. */
+int host_discard(const struct mm *mm, const struct vma *v, u64 start, u64 end);
 int host_protect(u64 start, u64 size, u32 vma_flags);
 
 /* ---- mmap ---- */

@@ -285,7 +285,7 @@ static void start_lost(struct process *p)
 	if (p->pid == p->sid)
 		tty_session_ended(p->sid);
 	process_zombie(p, SIGKILL);
-	park_task_gone();
+	park_task_gone(true);
 	task_put(t);
 }
 

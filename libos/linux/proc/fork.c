@@ -226,7 +226,7 @@ static int start_clone(struct task *t)
 	struct mm *mm = current->mm;
 	s64 r = -ENOMEM;
 
-	__atomic_fetch_add(&K->live_tasks, 1, __ATOMIC_SEQ_CST);
+	park_task_comes(true);
 	lock(&mm->lock);
 	t->mm = mm_fork(mm);
 	if (t->mm)
@@ -236,7 +236,7 @@ static int start_clone(struct task *t)
 	unlock(&mm->lock);
 	if (r > 0)
 		return 0;
-	park_task_gone();
+	park_task_gone(true);
 	return r == -PICO_ENOMEM ? -ENOMEM : -EAGAIN;
 }
 

@@ -13,17 +13,29 @@
 #include "../lx/uaccess.h"
 #include <linux/sched.h>
 
-static u32 host_threads __percpu_process; /* running programs; kernel threads do not count */
+static u32 host_threads __percpu_process; /* running programs; kernel threads do not count. The last to leave ends the picoprocess */
+static u32 host_tasks __percpu_process; /* the same less those that are leaving: they take no lock any more when they are gone from above */
 static u32 first_picoprocess __percpu_process;
 
 void host_threads_init(u32 first)
 {
-	host_threads = 1;
+	host_threads = host_tasks = 1;
 	first_picoprocess = first;
 }
 
-void host_thread_added(void) { __atomic_fetch_add(&host_threads, 1, __ATOMIC_SEQ_CST); }
-void host_thread_failed(void) { __atomic_fetch_sub(&host_threads, 1, __ATOMIC_SEQ_CST); }
+void host_thread_added(void)
+{
+	__atomic_fetch_add(&host_threads, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&host_tasks, 1, __ATOMIC_SEQ_CST);
+}
+
+void host_thread_failed(void)
+{
+	__atomic_fetch_sub(&host_tasks, 1, __ATOMIC_SEQ_CST);
+	__atomic_fetch_sub(&host_threads, 1, __ATOMIC_SEQ_CST);
+}
+
+bool host_task_gone(void) { return __atomic_sub_fetch(&host_tasks, 1, __ATOMIC_SEQ_CST) == 0; }
 bool host_first_picoprocess(void) { return first_picoprocess; }
 
 void thread_adopt(struct task *t)
@@ -110,7 +122,7 @@ void thread_leave(struct task *lender, u32 status)
 	if (lender)
 		take_back(lender);
 	thread_block()->libos = NULL;
-	park_task_gone();
+	park_task_gone(host_task_gone());
 	if (__atomic_sub_fetch(&host_threads, 1, __ATOMIC_SEQ_CST) == 0)
 		picoprocess_end(status);
 	for (;;)

@@ -308,7 +308,7 @@ int task_start(struct task *t)
 	t->host_alive = 1;
 	if (!t->kthread_fn)
 		host_thread_added();
-	__atomic_fetch_add(&K->live_tasks, 1, __ATOMIC_SEQ_CST);
+	park_task_comes(false);
 	ref_get(&t->ref); /* the thread's own */
 	s64 h = Dk(ThreadCreate)(t, &t->host_alive);
 	if (h >= 0)
@@ -316,7 +316,7 @@ int task_start(struct task *t)
 	t->host_alive = 0;
 	if (!t->kthread_fn)
 		host_thread_failed();
-	park_task_gone();
+	park_task_gone(false);
 	task_put(t);
 	return -EAGAIN;
 }
@@ -332,7 +332,7 @@ void thread_main(void *param)
 	if (t->kthread_fn) {
 		t->kthread_fn(t->kthread_arg);
 		tb->libos = NULL;
-		park_task_gone();
+		park_task_gone(false);
 		task_put(t);
 		for (;;)
 			Dk(ThreadExit)();
@@ -344,6 +344,7 @@ void thread_main(void *param)
 	if (t->set_child_tid) {
 		u32 tid = t->tid;
 		put_user(tid, t->set_child_tid);
+		t->set_child_tid = 0;
 	}
 	return_to_user();
 }
