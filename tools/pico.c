@@ -59,7 +59,7 @@ static const struct {
 	bool required;
 	const char *text;
 } feature_table[] = {
-	{ PICO_FEATURE_NOTIFY, true, "system-call notifications" },
+	{ PICO_FEATURE_NOTIFY, false, "system-call notifications" },
 	{ PICO_FEATURE_FSGSBASE, true, "FSGSBASE instructions" },
 	{ PICO_FEATURE_HELPER, true, "helper program starts" },
 	{ PICO_FEATURE_SYNC_WAKE_UP, false, "fast notifications (Linux 6.6)" },

@@ -57,13 +57,14 @@ static bool sync_wake_up(const char *release)
 
 static uint64_t kernel_features(const char *release)
 {
+	bool notify = pico__notify_check() == 0 && !pico__notify_taken();
 	uint64_t have = 0;
 
-	if (pico__notify_check() == 0)
+	if (notify)
 		have |= PICO_FEATURE_NOTIFY;
-	if (sync_wake_up(release))
+	if (notify && sync_wake_up(release))
 		have |= PICO_FEATURE_SYNC_WAKE_UP;
-	if (filter_flag_known(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV))
+	if (notify && filter_flag_known(SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV))
 		have |= PICO_FEATURE_WAIT_KILLABLE;
 	if (getauxval(AT_HWCAP2) & HWCAP2_FSGSBASE_BIT)
 		have |= PICO_FEATURE_FSGSBASE;

@@ -20,8 +20,10 @@ static void announce(int32_t value)
 	__atomic_store_n(&MAILBOX->listener, (uint32_t)value, __ATOMIC_RELEASE);
 }
 
+/* Its end must not pass for the instance's, which may try again. */
 static _Noreturn void give_up(enum pico_seed_step step, long error)
 {
+	sys(prctl, PR_SET_NAME, "pico-failed");
 	MAILBOX->seed_error_where = step;
 	announce(error < 0 ? (int32_t)error : -EIO);
 	sys_wake(&MAILBOX->listener);

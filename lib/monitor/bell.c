@@ -29,6 +29,8 @@
 
 #define KEEPER_MS 5000 /* it does nothing else, and nobody in the instance can stop it */
 
+#define LOOKS 16 /* for a thread that says HELLO, while others end */
+
 struct pico__bell {
 	pthread_mutex_t lock; /* one grant at a time */
 	int keeper; /* socket */
@@ -183,15 +185,29 @@ static bool meet(struct pico *p, int32_t seed)
 
 /* A thread tells its id as it knows it; in a pid namespace that is not ours. The
  * kernel's list of the sender's threads decides. */
-static int32_t thread_id(int32_t pid, const struct pico_bell *m)
+static bool is_known(void *user, int32_t tid)
 {
-	return m->nr == PICO_NR_HELLO && m->arg[1] == 1 ? pico__proc_thread(pid, (int32_t)m->arg[3]) : pid;
+	return pico__thread_is_known(user, tid);
+}
+
+static int32_t thread_id(struct pico *p, int32_t pid, const struct pico_bell *m)
+{
+	const struct pico__proc_search search = { .parent = pid, .known = is_known, .user = p };
+	int32_t tid = -1;
+
+	if (m->nr != PICO_NR_HELLO || m->arg[1] != 1)
+		return pid;
+	pthread_mutex_lock(&p->lock);
+	for (int i = 0; i < LOOKS && tid < 0; i++)
+		tid = pico__proc_thread(&search, (int32_t)m->arg[3]);
+	pthread_mutex_unlock(&p->lock);
+	return tid;
 }
 
 static struct seccomp_notif *notification(struct pico *p, const struct pico_bell *m, int32_t pid, struct pico__notify *buffer)
 {
 	struct seccomp_notif *n = (struct seccomp_notif *)buffer;
-	int32_t tid = thread_id(pid, m);
+	int32_t tid = thread_id(p, pid, m);
 	uint64_t id = ID(++p->bell->rung, m->slot);
 
 	p->bell->asked[m->slot].seq = m->seq;

@@ -223,8 +223,7 @@ int pico__notify_answer(int listener, uint64_t id, int64_t value); /* 0, or -PIC
 int pico__notify_continue(int listener, uint64_t id);
 bool pico__notify_valid(int listener, uint64_t id);
 int pico__notify_grant(int listener, uint64_t id, int fd, int number);
-/* 0; 1: whoever started us has a listener already, and there is one a task tree; or -PICO_E */
-int pico__notify_taken(void);
+bool pico__notify_taken(void); /* whoever started us has a listener, and the kernel gives a task tree one */
 
 /* ---- bell.c: the same for instances that have a bell in place of it ---- */
 int pico__answer(struct pico *p, uint64_t id, int64_t value); /* 0, or -PICO_ENOENT: gone */
@@ -336,6 +335,7 @@ void pico__process_kill_strays(struct pico *p);
 struct pico__thread *pico__thread_by_tid(struct pico *p, int32_t tid, uint32_t *slot_out);
 struct pico__thread *pico__thread_admit(struct pico *p, uint32_t slot, struct pico__process *process, uint32_t cookie);
 void pico__thread_hello(struct pico *p, uint32_t slot, int32_t tid);
+bool pico__thread_is_known(struct pico *p, int32_t tid); /* it said HELLO, and has not given its slot back */
 void pico__thread_forget(struct pico *p, uint32_t slot); /* out of the chains */
 void pico__thread_end_all(struct pico *p, struct pico__process *process); /* it ended: free its slots */
 int pico__thread_slot_take(struct pico *p); /* a free slot of the mailbox, or -PICO_EAGAIN. Any thread */
@@ -379,9 +379,9 @@ struct pico__proc_search {
 /* Pids of living children that bear the name and are not known; returns how
  * many, at most max; -1: cannot be told. */
 int pico__proc_children(const struct pico__proc_search *search, int32_t *pids, int max);
-/* The thread of pid that calls itself so in the innermost pid namespace it has;
- * its id in ours, or -1. */
-int32_t pico__proc_thread(int32_t pid, int32_t own);
+/* The thread of process search->parent that calls itself so in the innermost pid
+ * namespace it has; its id in ours, or -1. May miss one while others end. */
+int32_t pico__proc_thread(const struct pico__proc_search *search, int32_t own);
 
 /* ---- log.c ---- */
 int64_t pico__log_guest(struct pico *p, const char *text, uint32_t size); /* DebugStringPrint; lock not held */

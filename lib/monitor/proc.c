@@ -143,18 +143,18 @@ static bool calls_itself(int32_t tid, int32_t own)
 	return last == own;
 }
 
-int32_t pico__proc_thread(int32_t pid, int32_t own)
+int32_t pico__proc_thread(const struct pico__proc_search *search, int32_t own)
 {
 	__attribute__((cleanup(close_directory))) DIR *d = NULL;
 	struct dirent *entry;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	snprintf(path, sizeof(path), "/proc/%d/task", search->parent);
 	d = opendir(path);
 	while (d && (entry = readdir(d))) {
 		int32_t tid = (int32_t)strtol(entry->d_name, NULL, 10);
 
-		if (tid > 0 && calls_itself(tid, own))
+		if (tid > 0 && !search->known(search->user, tid) && calls_itself(tid, own))
 			return tid;
 	}
 	return -1;

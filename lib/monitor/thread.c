@@ -111,6 +111,14 @@ void pico__thread_hello(struct pico *p, uint32_t slot, int32_t tid)
 	t->generation = mailbox_generation(p, slot);
 }
 
+bool pico__thread_is_known(struct pico *p, int32_t tid)
+{
+	uint32_t slot;
+	const struct pico__thread *t = pico__thread_by_tid(p, tid, &slot);
+
+	return t && t->generation == mailbox_generation(p, slot);
+}
+
 /* ---- the mailbox's bitmap, shared with the gates ---- */
 
 int pico__thread_slot_take(struct pico *p)

@@ -168,3 +168,46 @@ BARE_TEST(hostile_neighbours)
 		CHECK_EQ(Dk(StreamMap)((pico_handle)(fd ? fd : 1), &a, 1, 0, 4096, PICO_MAP_PRIVATE), -PICO_EBADF);
 	}
 }
+
+/* ---- clones that nobody is asked for: only where the filter lets them by ---- */
+static long clone_by_gate(uint64_t flags, void *on_stack)
+{
+	register uint64_t r10 __asm__("r10") = 0, r8 __asm__("r8") = 0, r9 __asm__("r9") = 0;
+	long ret;
+
+	__asm__ volatile("call *%[gate]"
+			 : "=a"(ret)
+			 : "0"(56l), "D"(flags), "S"(on_stack), "d"(0l), "r"(r10), "r"(r8), "r"(r9), [gate] "b"(GATE_PLAIN)
+			 : "rcx", "r11", "memory");
+	return ret;
+}
+
+/* hostile_children FLAGS: as many, and theirs, as there may be */
+BARE_TEST(hostile_children)
+{
+	uint64_t flags = parse(bare_argument(1));
+
+	for (;;)
+		clone_by_gate(flags, NULL);
+}
+
+static void linger(void)
+{
+	for (;;)
+		__asm__ volatile("pause");
+}
+
+/* hostile_threads FLAGS COUNT: "made N" of COUNT */
+BARE_TEST(hostile_threads)
+{
+	static uint64_t stacks[256][64];
+	uint64_t flags = parse(bare_argument(1)), count = parse(bare_argument(2)), made = 0;
+
+	for (uint64_t i = 0; i < count && i < 256; i++) {
+		stacks[i][63] = (uint64_t)linger; /* where the gate returns to */
+		if (clone_by_gate(flags, &stacks[i][63]) > 0)
+			made++;
+	}
+	bare_print_number("made ", (int64_t)made);
+	Dk(ThreadDelayExecution)((uint64_t)Dk(SystemTimeQuery)(PICO_CLOCK_MONOTONIC) + 2000000000ull);
+}

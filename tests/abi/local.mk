@@ -11,6 +11,7 @@ check_PROGRAMS += tests/abi/bare tests/abi/boundary tests/abi/listener
 tests_abi_bare_SOURCES = tests/abi/bare.c tests/abi/bare_run.h
 tests_abi_boundary_SOURCES = tests/abi/boundary.c tests/abi/bare_run.h
 tests_abi_listener_SOURCES = tests/abi/listener.c
-tap_tests += tests/abi/bare tests/abi/old-kernel.sh tests/abi/bell.sh tests/abi/golden.sh tests/abi/boundary
-slow_tests += tests/abi/boundary
+tap_tests += tests/abi/bare tests/abi/old-kernel.sh tests/abi/bell.sh tests/abi/golden.sh tests/abi/boundary \
+	tests/abi/boundary-bell.sh
+slow_tests += tests/abi/boundary tests/abi/boundary-bell.sh
 EXTRA_DIST += $(wildcard $(srcdir)/tests/abi/golden/*)
