@@ -101,6 +101,8 @@ void tty_forget(struct tty *t, bool hangup)
 	tty_lock();
 	if (hangup && t->session)
 		leader = process_by_pid(t->session);
+	if (leader)
+		leader->tty_left = t->foreground;
 	forget_everywhere(t);
 	t->session = t->foreground = 0;
 	tty_unlock();
@@ -127,15 +129,21 @@ static void session_leaves(struct tty *t, bool cont)
 	tty_lock();
 }
 
-void tty_session_ended(u32 sid)
+void tty_session_ended(struct process *p)
 {
-	struct tty *t;
+	u32 group = 0;
 
 	tty_lock();
-	t = current->process->tty;
-	if (t && t->session == sid)
-		session_leaves(t, false);
+	if (p->tty && p->tty->session == p->sid)
+		session_leaves(p->tty, false);
+	else if (!p->tty)
+		group = p->tty_left;
+	p->tty_left = 0;
 	tty_unlock();
+	if (group) {
+		signal_send_pgrp(group, SIGHUP, NULL);
+		signal_send_pgrp(group, SIGCONT, NULL);
+	}
 }
 
 static int give_up(struct tty *t)

@@ -9,6 +9,8 @@
 
 #include "fs.h"
 
+struct process;
+
 void ipc_init(void); /* once, on a fresh start, after mem_init and before vfs_init */
 
 /* Roots of the memory-generated file systems, for mounting; a reference each. */
@@ -63,7 +65,7 @@ void console_window_changed(void);
 /* The process group that ^C of the host goes to; 0: none, use the first process. */
 u32 console_foreground(void);
 /* A session leader ends: it gives up the terminal. */
-void tty_session_ended(u32 sid); /* its leader is current */
+void tty_session_ended(struct process *leader);
 
 /* "anon_inode:[eventfd]", "pipe:[12]", "/dev/null", "/tmp/x (deleted)": what a
  * magic link to an open file reads as. Returns the length or -errno. */

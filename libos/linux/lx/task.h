@@ -154,6 +154,7 @@ struct process { /* a thread group */
 	u32 membarrier; /* registered: 1 private, 2 with core serialisation */
 	u32 umask_unused;
 	struct tty *tty; /* controlling terminal, fs/tty.h; a child's is its parent's, copied under tree_lock */
+	u32 tty_left; /* foreground group of the terminal that hung up on this leader of a session */
 	s32 oom_score_adj; /* kept for /proc; nothing is killed for memory here */
 	struct user *user; /* of the real uid */
 	struct task *execing; /* the task that ends all others */

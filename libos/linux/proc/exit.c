@@ -257,7 +257,7 @@ void task_exit(u32 wait_status)
 		task_forget_tid(tid);
 	if (last) {
 		if (p->pid == p->sid)
-			tty_session_ended(p->sid);
+			tty_session_ended(p);
 		if (p == K->init)
 			exit_statistics();
 		process_zombie(p, status);
@@ -283,7 +283,7 @@ static void start_lost(struct process *p)
 	leave_process(t);
 	timers_exit(p);
 	if (p->pid == p->sid)
-		tty_session_ended(p->sid);
+		tty_session_ended(p);
 	process_zombie(p, SIGKILL);
 	park_task_gone(true);
 	task_put(t);
