@@ -27,6 +27,7 @@
 #define AT_NO_AUTOMOUNT 0x800
 #define AT_EMPTY_PATH 0x1000
 #define AT_STATX_SYNC_TYPE 0x6000
+#define AT_RECURSIVE 0x8000
 
 #define NAME_MAX 255u
 #define PATH_MAX 4096u
@@ -141,6 +142,9 @@ int mount_detach(const struct path *at, bool lazy);
 int mount_bind(const struct path *from, const struct path *at, u32 flags);
 int mount_move(const struct path *from, const struct path *at);
 void mount_sync_all(void);
+void mount_dissolve(struct mount *m); /* the file of a tree that was never attached is closed */
+struct mount *mount_copy(const struct path *from, bool recursive); /* attached nowhere; NULL: no memory */
+int mount_change_tree(const struct path *at, u32 flags, u32 mask, bool recursive);
 int mount_change(const struct path *at, u32 flags, u32 mask);
 
 /* ---- namei.c ---- */
@@ -253,7 +257,7 @@ s64 seek_to(struct file *f, s64 offset, int whence, u64 size); /* 0..2, and DATA
 static inline u32 dtype_of(u32 mode) { return (mode & S_IFMT) >> 12; }
 
 /* ---- types.c ---- */
-struct fs_type { const char *name; struct inode *(*root)(const char *options, int *err); }; /* root NULL: not to be mounted */
+struct fs_type { const char *name; struct inode *(*root)(const char *options, int *err); bool takes_options; }; /* root NULL: not to be mounted */
 const struct fs_type *fs_type_at(u32 index); /* NULL: no more */
 const struct fs_type *fs_type_named(const char *name);
 

@@ -30,6 +30,7 @@ libos_linux_SOURCES += \
 	libos/linux/sys/copy.c \
 	libos/linux/sys/dir.c \
 	libos/linux/sys/file.c \
+	libos/linux/sys/fsmount.c \
 	libos/linux/sys/link.c \
 	libos/linux/sys/mount.c \
 	libos/linux/sys/open.c \

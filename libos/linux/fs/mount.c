@@ -203,6 +203,23 @@ int mount_expire(struct path *at)
 	return err;
 }
 
+/* What hangs below a mount that hangs nowhere goes. */
+void mount_dissolve(struct mount *m)
+{
+	struct vfs *v = vfs();
+	struct list dead;
+
+	list_init(&dead);
+	lock(&v->lock);
+	if (!m->parent && m != v->root)
+		for (struct list *p = v->mounts.prev, *prev = p->prev; p != &v->mounts; p = prev, prev = p->prev) {
+			struct mount *c = list_entry(p, struct mount, node);
+			if (mount_is_below(c, m)) unhook(c, &dead);
+		}
+	unlock(&v->lock);
+	release_dead(&dead);
+}
+
 static struct mount *mount_clone(const struct mount *m, struct dentry *root)
 {
 	struct mount *copy = mount_alloc(dentry_get(root), m->type, m->source, m->flags);
@@ -240,6 +257,14 @@ static int bind_children(const struct path *from, struct mount *copy, u32 before
 		mount_put(child);
 		if (err) return err;
 	}
+}
+
+struct mount *mount_copy(const struct path *from, bool recursive)
+{
+	struct mount *m = mount_clone(from->mnt, from->dentry);
+
+	if (m && recursive) bind_children(from, m, m->id);
+	return m;
 }
 
 int mount_bind(const struct path *from, const struct path *at, u32 flags)
@@ -336,6 +361,21 @@ int mount_change(const struct path *at, u32 flags, u32 mask)
 	at->mnt->flags = (at->mnt->flags & ~(mask & MNT_CHANGEABLE)) | (flags & mask & MNT_CHANGEABLE);
 	unlock(&vfs()->lock);
 	mounts_tell();
+	return 0;
+}
+
+int mount_change_tree(const struct path *at, u32 flags, u32 mask, bool recursive)
+{
+	int err = mount_change(at, flags, mask);
+
+	if (err || !recursive) return err;
+	lock(&vfs()->lock);
+	list_for_each(p, &vfs()->mounts) {
+		struct mount *m = list_entry(p, struct mount, node);
+		if (m != at->mnt && mount_is_below(m, at->mnt))
+			m->flags = (m->flags & ~(mask & MNT_CHANGEABLE)) | (flags & mask & MNT_CHANGEABLE);
+	}
+	unlock(&vfs()->lock);
 	return 0;
 }
 

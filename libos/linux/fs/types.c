@@ -12,8 +12,9 @@ static struct inode *sys_new(const char *options, int *err) { (void)options, (vo
 static struct inode *dev_new(const char *options, int *err) { (void)options, (void)err; return devfs_root(); }
 
 static const struct fs_type types[] = {
-	{ "sysfs", sys_new }, { "tmpfs", tmpfs_new }, { "ramfs", tmpfs_new }, { "proc", proc_new }, { "devtmpfs", dev_new },
-	{ "mqueue", NULL }, { "pipefs", NULL }, { "sockfs", NULL }, { "picofs", NULL },
+	{ "sysfs", sys_new, false }, { "tmpfs", tmpfs_new, true }, { "ramfs", tmpfs_new, true }, { "proc", proc_new, false },
+	{ "devtmpfs", dev_new, false }, { "mqueue", NULL, false }, { "pipefs", NULL, false }, { "sockfs", NULL, false },
+	{ "picofs", NULL, false },
 };
 
 const struct fs_type *fs_type_at(u32 index) { return index < ARRAY_SIZE(types) ? &types[index] : NULL; }
