@@ -85,8 +85,9 @@ static int step(struct path *at, const char *name, size_t size, u32 mode, bool h
 		lk.path = (struct path){ 0 };
 	}
 	lookup_end(&lk);
-	/* EACCES: the host has the name and does not show it (its own /proc). */
-	if ((err != -ENOENT && err != -EACCES) || !mode) return err;
+	/* EACCES: the host has the name and does not show it (its own /proc). ELOOP:
+	 * a link to itself, as debootstrap leaves for /proc. Ours is in front of both. */
+	if ((err != -ENOENT && err != -EACCES && err != -ELOOP) || !mode) return err;
 	struct dentry *stale = dentry_cached(at->dentry, name, size);
 	if (stale) {
 		dentry_drop(stale, 0);
