@@ -49,6 +49,6 @@ installcheck-local:
 		$(SHELL) $(srcdir)/tests/installed.sh
 
 clean-local:
-	rm -rf tests/log tests/go-cache
+	rm -rf tests/log tests/go-cache tests/debs
 
 .PHONY: check-fast
