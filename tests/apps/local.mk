@@ -2,7 +2,7 @@
 #
 # Real programs, run inside.
 tap_tests += tests/apps/busybox.sh tests/apps/coreutils.sh tests/apps/tools.sh tests/apps/badinput.sh
-tap_tests += tests/apps/python.sh
+tap_tests += tests/apps/python.sh tests/apps/procps.sh
 slow_tests += tests/apps/python.sh
 EXTRA_DIST += tests/apps/compare.sh
 EXTRA_DIST += tests/apps/python-suite.py tests/apps/python-modules.txt

@@ -40,6 +40,7 @@ struct task *proc_task(struct pseudo *p); /* the task an entry is about; referen
 void proc_owner(struct pseudo *p, struct kstat *st);
 bool proc_gone(struct pseudo *p);
 int proc_may_open(struct pseudo *p, struct file *f);
+bool proc_next_tid(u32 *tid); /* the first process at or after it */
 int proc_number(const char *name, size_t size, u32 *out); /* a name that is a number; -ENOENT */
 static inline u64 ticks(u64 ns) { return ns / 10000000u; } /* USER_HZ is 100 */
 static inline u64 kb(u64 bytes) { return bytes >> 10; }

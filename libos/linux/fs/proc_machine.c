@@ -77,9 +77,31 @@ int show_interrupts(struct pseudo *p, struct seq *s)
 
 /* ---- memory ---- */
 
+/* In use by programs: what the host says, or the sum of what is estimated of each. */
+static u64 memory_used(void)
+{
+	const u64 told = K->host->memory_used;
+	u64 sum = 0;
+
+	if (told)
+		return told;
+	for (u32 tid = 0; proc_next_tid(&tid); tid++) {
+		struct task *t = task_by_tid(tid);
+		struct mm *mm = t && t->process->leader == t ? task_mm(t) : NULL;
+		struct mm_usage u;
+		if (mm) {
+			mm_usage(mm, &u);
+			sum += u.anon;
+			mm_put(mm);
+		}
+		task_put(t);
+	}
+	return sum;
+}
+
 int show_meminfo(struct pseudo *p, struct seq *s)
 {
-	u64 total = K->memory_limit ? K->memory_limit : K->phys_memory, used = K->host->memory_used, shared = mem_used();
+	u64 total = K->memory_limit ? K->memory_limit : K->phys_memory, used = memory_used(), shared = mem_used();
 	u64 left = used + shared < total ? total - used - shared : 0;
 	const struct { const char *name; u64 bytes; } lines[] = {
 		{ "MemTotal", total }, { "MemFree", left }, { "MemAvailable", left }, { "Buffers", 0 }, { "Cached", shared },
@@ -106,7 +128,7 @@ int show_meminfo(struct pseudo *p, struct seq *s)
 
 int show_vmstat(struct pseudo *p, struct seq *s)
 {
-	u64 total = K->memory_limit ? K->memory_limit : K->phys_memory, used = K->host->memory_used;
+	u64 total = K->memory_limit ? K->memory_limit : K->phys_memory, used = memory_used();
 
 	(void)p;
 	seq_printf(s, "nr_free_pages %lu\nnr_zone_inactive_anon 0\nnr_zone_active_anon %lu\nnr_anon_pages %lu\nnr_mapped 0\n"

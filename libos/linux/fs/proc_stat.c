@@ -241,10 +241,20 @@ int show_sched(struct pseudo *e, struct seq *s)
 
 /* ---- where it waits ---- */
 
+/* What Linux's own waits in these calls are called; others by the name of the call. */
+static const struct { u16 nr; const char *name; } waits[] = {
+	{ 7, "do_sys_poll" }, { 23, "do_select" }, { 34, "do_sys_pause" }, { 35, "hrtimer_nanosleep" },
+	{ 61, "do_wait" }, { 128, "do_sigtimedwait" }, { 130, "sigsuspend" }, { 202, "futex_wait_queue" }, { 230, "hrtimer_nanosleep" },
+	{ 232, "do_epoll_wait" }, { 247, "do_wait" }, { 270, "do_select" }, { 271, "do_sys_poll" }, { 281, "do_epoll_wait" },
+};
+
 static const char *call_name(const struct task *t)
 {
 	const u64 nr = t->orig_rax;
 
+	for (unsigned i = 0; i < ARRAY_SIZE(waits); i++)
+		if (waits[i].nr == nr)
+			return waits[i].name;
 	return nr < SYSCALL_COUNT && syscall_names[nr] ? syscall_names[nr] : NULL;
 }
 

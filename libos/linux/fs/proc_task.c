@@ -339,6 +339,13 @@ static bool next_number(u64 *pos, u32 pid, u32 *found)
 	return true;
 }
 
+bool proc_next_tid(u32 *tid)
+{
+	u64 pos = *tid;
+
+	return next_number(&pos, 0, tid);
+}
+
 static bool next_thread(struct pseudo *dir, u64 *pos, char name[64], struct pseudo *child)
 {
 	if (!next_number(pos, dir->pid, &child->tid))
