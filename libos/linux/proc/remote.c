@@ -70,14 +70,16 @@ static struct remote_request *take(struct mm *mm, const struct task *t)
 	return r;
 }
 
-/* Under the lock: the request is the requester's again once it sees DONE. */
-static void answer(struct mm *mm, struct remote_request *r, s64 result)
+/* The request is the requester's again once it sees DONE. */
+static void answer(struct remote_request *r, s64 result)
 {
-	lock(&mm->remote_lock);
+	struct task *who = r->requester;
+
+	ref_get(&who->ref);
 	r->result = result;
-	r->state = DONE;
-	task_wake(r->requester);
-	unlock(&mm->remote_lock);
+	__atomic_store_n(&r->state, DONE, __ATOMIC_SEQ_CST);
+	task_wake(who);
+	task_put(who);
 }
 
 void remote_serve(void)
@@ -87,20 +89,22 @@ void remote_serve(void)
 
 	__atomic_fetch_and(&t->flags, ~TIF_REMOTE, __ATOMIC_SEQ_CST);
 	while (t->mm && (r = take(t->mm, t)))
-		answer(t->mm, r, perform(t, r));
+		answer(r, perform(t, r));
 }
 
 void remote_end(struct mm *mm)
 {
 	lock(&mm->remote_lock);
-	while (mm->remote) {
-		struct remote_request *r = mm->remote;
-		mm->remote = r->next;
-		r->result = -ESRCH;
-		r->state = DONE;
-		task_wake(r->requester);
-	}
+	struct remote_request *all = mm->remote;
+	mm->remote = NULL;
+	for (struct remote_request *r = all; r; r = r->next)
+		r->state = BUSY; /* ours to answer */
 	unlock(&mm->remote_lock);
+	while (all) {
+		struct remote_request *next = all->next;
+		answer(all, -ESRCH);
+		all = next;
+	}
 }
 
 /* ---- the one who asks ---- */
@@ -190,21 +194,13 @@ static bool withdraw(struct mm *mm, struct remote_request *r)
 	return found;
 }
 
-static bool is_done(struct mm *mm, const struct remote_request *r)
-{
-	lock(&mm->remote_lock);
-	const bool done = r->state == DONE;
-	unlock(&mm->remote_lock);
-	return done;
-}
-
 static s64 await(struct mm *mm, struct remote_request *r)
 {
 	u32 unwind = TIF_EXIT | TIF_PARK;
 
 	for (;;) {
 		wait_begin();
-		if (is_done(mm, r))
+		if (__atomic_load_n(&r->state, __ATOMIC_SEQ_CST) == DONE)
 			return r->result;
 		const int err = wait_sleep_flags(now_mono() + PATIENCE, unwind);
 		if (err == -ERESTARTSYS && withdraw(mm, r))
