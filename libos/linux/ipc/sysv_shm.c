@@ -29,6 +29,7 @@ struct segment {
 	struct ref ref; /* the family's, one each file */
 	u64 size;
 	u64 mappings;
+	bool gone; /* destroyed: only a file over it is left */
 	s64 atime, dtime, ctime;
 	u32 cpid, lpid;
 	s32 first_key; /* its name in /proc/PID/maps has it for ever */
@@ -55,6 +56,7 @@ static void segment_put(struct segment *s)
 /* lock held. */
 static void destroy(struct segment *s)
 {
+	s->gone = true;
 	ipc_remove(family(), &s->ipc);
 	sysv()->shm_pages -= pages_of(s);
 	segment_put(s);
@@ -62,15 +64,18 @@ static void destroy(struct segment *s)
 
 static bool unwanted(const struct segment *s)
 {
-	return !s->mappings && (s->ipc.mode & SHM_DEST || sysv()->shm_rmid_forced);
+	return !s->mappings && !s->gone && (s->ipc.mode & SHM_DEST || sysv()->shm_rmid_forced);
 }
 
 /* ---- the files that are mapped ---- */
 
 static int attach_mmap(struct file *f, u64 addr, u64 size, u32 vma_flags, u64 offset)
 {
-	struct file *m = ((struct segment *)f->data)->memory;
+	const struct segment *s = f->data;
+	struct file *m = s->memory;
 
+	if (s->gone) /* remap_file_pages(2) took its last mapping away first */
+		return -EIDRM;
 	return m->ops->mmap(m, addr, size, vma_flags, offset);
 }
 

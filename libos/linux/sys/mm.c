@@ -55,7 +55,12 @@ SYSCALL(remap_file_pages)
 		if (!same)
 			goto out;
 	}
-	r = mm_map(current->mm, start, size, v.flags & VMA_ACCESS, MAP_SHARED | MAP_FIXED | (a[4] & MAP_NONBLOCK), v.file, page << PAGE_SHIFT);
+	lock(&current->mm->lock); /* what is there goes first: it may be the last of a removed segment */
+	r = mm_unmap_locked(current->mm, start, size);
+	if (!r)
+		r = mm_map_locked(current->mm, start, size, v.flags & VMA_ACCESS, MAP_SHARED | MAP_FIXED | (a[4] & MAP_NONBLOCK), v.file,
+			page << PAGE_SHIFT);
+	unlock(&current->mm->lock);
 	r = r < 0 ? r : 0;
 out:
 	if (v.file)
