@@ -26,6 +26,7 @@ libos_linux_SOURCES += \
 	libos/linux/fs/tmpfs_data.c \
 	libos/linux/fs/types.c \
 	libos/linux/fs/xattr.c \
+	libos/linux/sys/aio.c \
 	libos/linux/sys/attr.c \
 	libos/linux/sys/copy.c \
 	libos/linux/sys/dir.c \

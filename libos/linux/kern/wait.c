@@ -161,7 +161,8 @@ void task_kick(struct task *t, u32 tif)
 /* Also while it does what a kick was for, so that looking at a task does not change what one sees. */
 bool task_sleeps(const struct task *t)
 {
-	return __atomic_load_n(&t->asleep, __ATOMIC_SEQ_CST) && __atomic_load_n(&t->wait_word, __ATOMIC_SEQ_CST) != WAIT_WOKEN;
+	return __atomic_load_n(&t->asleep, __ATOMIC_SEQ_CST) && __atomic_load_n(&t->wait_word, __ATOMIC_SEQ_CST) != WAIT_WOKEN &&
+	       !(__atomic_load_n(&t->flags, __ATOMIC_SEQ_CST) & TIF_UNWIND); /* a signal ends its sleep */
 }
 
 void wait_begin(void)

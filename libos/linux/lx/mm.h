@@ -54,8 +54,10 @@ struct mm {
 	u64 start_code, end_code;
 	u64 hiwater_rss, hiwater_vm;
 	u32 def_flags;
+	void *aio; /* contexts of io_setup(2): sys/aio.c */
 	struct lock remote_lock; struct remote_request *remote; /* what others want of this memory: proc/remote.c */
 };
+void aio_exit(struct mm *mm); /* its last user leaves */
 struct mm *mm_create(void);
 void mm_put(struct mm *mm);
 static inline void mm_join(struct mm *mm) { __atomic_fetch_add(&mm->users, 1, __ATOMIC_RELAXED); }

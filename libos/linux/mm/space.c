@@ -195,6 +195,7 @@ void mm_leave(struct mm *mm)
 	lock(&mm->lock);
 	vma_remove_range(mm, 0, PICO_GUEST_END);
 	unlock(&mm->lock);
+	aio_exit(mm);
 	remote_end(mm);
 	mm_put(mm);
 }

@@ -291,4 +291,13 @@ SYSCALL(unshare)
 	return 0;
 }
 
-SYSCALL(setns) { return (s64)a[1] < 0 ? -EINVAL : -EPERM; }
+/* Processes are in the only name spaces there are. */
+SYSCALL(setns)
+{
+	struct file *f = fd_get((int)a[0]);
+
+	if (!f)
+		return -EBADF;
+	file_put(f);
+	return capable(CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
+}
