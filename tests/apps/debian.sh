@@ -73,7 +73,10 @@ else
 	tap_fail 'debootstrap --second-stage' "$(tail -n 20 "$tap_tmp/second")"
 	tap_end
 fi
-if timeout 250 chroot "$tap_tmp/native" /bin/sh /debootstrap/debootstrap --second-stage >"$tap_tmp/native.out" 2>&1; then
+timeout 250 chroot "$tap_tmp/native" /bin/sh /debootstrap/debootstrap --second-stage >"$tap_tmp/native.out" 2>&1
+native=$?
+umount "$tap_tmp/native/proc" "$tap_tmp/native/sys" 2>/dev/null # it does so itself, when nothing goes wrong
+if [ "$native" = 0 ]; then
 	tree "$root" >"$tap_tmp/tree"
 	tree "$tap_tmp/native" >"$tap_tmp/native.tree"
 	empty 'the same tree as on the host' "$(diff "$tap_tmp/native.tree" "$tap_tmp/tree" | head -n 20)"
