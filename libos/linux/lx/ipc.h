@@ -55,6 +55,8 @@ void sysv_task_exit(struct task *t);
 int mqueue_init(void);
 int mqueue_mount(const char *source, u32 flags, const struct path *at);
 
+bool file_is_eventfd(const struct file *f);
+void eventfd_signal(struct file *f); /* one more */
 int file_set_async(struct file *f, bool on); /* O_ASYNC changes: signals for the owner */
 
 /* Descriptors 0, 1, 2 over the host's console streams. */

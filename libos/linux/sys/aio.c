@@ -192,14 +192,11 @@ static int take_place(struct aio_context *c)
 
 static void complete(struct aio_context *c, const struct io_event *e, struct file *told)
 {
-	u64 one = 1;
-	struct iobuf b = { .k = &one, .size = sizeof(one) };
-
 	lock(&c->lock);
 	if (c->count < c->room) c->events[(c->head + c->count++) % c->room] = *e;
 	unlock(&c->lock);
 	wake_up(&c->wait, 0);
-	if (told) told->ops->write(told, &b, 0);
+	if (told) eventfd_signal(told);
 }
 
 static int submit_one(struct aio_context *c, uaddr at)
@@ -216,7 +213,7 @@ static int submit_one(struct aio_context *c, uaddr at)
 	if (!f) return -EBADF;
 	if (cb.aio_flags & IOCB_FLAG_RESFD) {
 		told = fd_get((int)cb.aio_resfd);
-		err = !told ? -EBADF : !told->ops->name || strcmp(told->ops->name, "anon_inode:[eventfd]") ? -EINVAL : 0;
+		err = !told ? -EBADF : file_is_eventfd(told) ? 0 : -EINVAL;
 	}
 	if (!err && put_user(KEY, at + offsetof(struct iocb, aio_key))) err = -EFAULT;
 	if (!err && (u32)cb.aio_rw_flags & ~RWF_KNOWN) err = -EOPNOTSUPP;
