@@ -33,7 +33,7 @@ for source in "$srcdir"/tests/guests/*_*.c "$srcdir"/tests/guests/*_*.cc; do
 		(cd "$scratch/tmp" && timeout 60 "$builddir/tests/guests/$program") >"$scratch/out" 2>&1
 		report "$program on the host" $?
 		timeout 60 "$builddir/pico" run --mount "$builddir/tests/guests:/guests" --mount "$scratch/tmp:/tmp:rw" \
-			--mount /usr --mount /bin --mount /lib --mount /lib64 --cwd /tmp \
+			--mount /usr --mount /bin --mount /lib --mount /lib64 --cwd /tmp --env INSIDE=1 \
 			-- "/guests/$program" >"$scratch/out" 2>&1
 		report "$program inside" $?
 		# Files behave the same in memory as in a directory of the host.

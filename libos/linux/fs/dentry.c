@@ -163,6 +163,11 @@ static void alias_remove(struct dentry *d)
 	}
 }
 
+static bool is_transient(const struct dentry *d)
+{
+	return d && d->inode && d->inode->ops && d->inode->ops->transient;
+}
+
 void dentry_put(struct dentry *d)
 {
 	struct vfs *v = vfs();
@@ -177,7 +182,7 @@ void dentry_put(struct dentry *d)
 			unlock(&v->lock);
 			return;
 		}
-		if (d->flags & DENTRY_HASHED) {
+		if ((d->flags & DENTRY_HASHED) && !is_transient(d) && !is_transient(d->parent)) {
 			if (!(d->flags & DENTRY_LRU)) {
 				list_add_tail(&v->lru, &d->lru);
 				d->flags |= DENTRY_LRU;

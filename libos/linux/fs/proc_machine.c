@@ -101,6 +101,7 @@ static u64 memory_used(void)
 
 int show_meminfo(struct pseudo *p, struct seq *s)
 {
+	task_free_dead(); /* what only waits to be freed is not in use */
 	u64 total = K->memory_limit ? K->memory_limit : K->phys_memory, used = memory_used(), shared = mem_used();
 	u64 left = used + shared < total ? total - used - shared : 0;
 	const struct { const char *name; u64 bytes; } lines[] = {

@@ -397,8 +397,8 @@ static void pseudo_release(struct inode *i) { kfree(i->data); }
 	.statfs = pseudo_statfs, .release = pseudo_release
 /* Names that stay; names that may be gone; links that lead to an object rather than to a name. */
 static const struct inode_ops static_ops = { COMMON, .readlink = pseudo_readlink };
-static const struct inode_ops dynamic_ops = { COMMON, .readlink = pseudo_readlink, .revalidate = pseudo_revalidate };
-static const struct inode_ops magic_ops = { COMMON, .readlink = pseudo_readlink, .follow = pseudo_follow, .revalidate = pseudo_revalidate };
+static const struct inode_ops dynamic_ops = { COMMON, .readlink = pseudo_readlink, .revalidate = pseudo_revalidate, .transient = true };
+static const struct inode_ops magic_ops = { COMMON, .readlink = pseudo_readlink, .follow = pseudo_follow, .revalidate = pseudo_revalidate, .transient = true };
 
 struct inode *pseudo_inode(u32 dev, const struct pseudo *child)
 {

@@ -21,7 +21,6 @@ static void forget_host(struct task *t)
 {
 	t->own_event = 0; /* a new host has no events yet */
 	t->host_thread = 0;
-	t->host_alive = 0;
 	t->parked = t->in_user = 0;
 	t->set_child_tid = 0; /* told when it first began */
 	t->cpu_base = 0ul - t->cpu_time; /* its new thread's clock begins at zero */

@@ -166,6 +166,7 @@ struct inode_ops {
 	/* Optional: a mount of the tree with this root came (1) or went (-1, the last one: free what only the tree keeps). */
 	void (*mounted)(struct dentry *root, int change);
 	bool stays; /* all its names stay in the dentry cache: a file can be found by number */
+	bool transient; /* names of it, and in it, are forgotten when nobody holds them: a process may be gone tomorrow */
 	bool cache_negative; /* of a directory: absent names may stay in the cache (revalidate is asked for them too) */
 };
 #define SETATTR_MODE 1u

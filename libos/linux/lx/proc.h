@@ -59,6 +59,9 @@ void task_inherit(struct task *t, const struct task *from, const struct clone_re
 int task_share_files(struct task *t, const struct task *from, u64 flags);
 s64 process_clone(const struct clone_request *r); /* a new process: its pid */
 
+#define PATIENCE_NS 300000000ull /* for the host to count an ended picoprocess as gone */
+#define PATIENCE_STEP_NS 500000ull
+
 /* proc/lend.c: the host threads of this picoprocess */
 void host_threads_init(u32 first); /* in a new picoprocess, with one thread; first: of the instance */
 void host_thread_added(void);

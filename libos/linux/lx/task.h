@@ -66,7 +66,6 @@ struct task {
 	pico_handle own_event; /* for waits mixed with host streams; made on first use */
 	pico_handle host_thread;
 	u32 slot; /* of the host thread */
-	u32 host_alive; /* ThreadCreate's clear word */
 	struct pico_context *regs; /* the program's registers while in the kernel */
 	struct pico_context saved; /* what a new or a resumed host thread starts with */
 	struct task *lender; /* of a vfork child: whose host thread it runs on, see proc/lend.c; NULL */
@@ -111,7 +110,7 @@ struct task {
 	u64 cpu_time; /* of this thread, ns, as of the last sync */
 	u64 cpu_base; /* what its host thread had used before */
 	void (*kthread_fn)(void *); void *kthread_arg; /* kernel threads; their process is that with pid 1 */
-	struct list dead_node; /* freed when host_alive is 0 */
+	struct list dead_node; /* to be freed */
 };
 
 struct sighand { struct ref ref; struct lx_sigaction actions[65]; /* 1..64 */ };
@@ -189,7 +188,7 @@ struct kernel {
 	struct process *init; /* the first program, pid 2: its end is the instance's */
 	struct process *root; /* pid 1: parent of orphans, owner of kernel threads, runs no program */
 	struct lock user_lock; struct list users;
-	struct lock dead_lock; struct list dead_tasks; /* without references; freed when their host thread is gone */
+	struct lock dead_lock; struct list dead_tasks; /* without references; freed where no lock is held */
 	struct wait_queue sync_wait; /* task_sync */
 	u32 live_tasks; /* host threads, kernel threads too; atomic: who parks */
 	struct lock park_lock; u32 parked, park_generation, park_reporting; /* kern/park.c */

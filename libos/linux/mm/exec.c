@@ -449,13 +449,18 @@ int exec_move(void)
 	futex_task_exit(t);
 	park_task_comes(true);
 	task_set_mm(t, p->mm); /* who looks at us waits for the new program */
-	lock(&K->tree_lock);
-	h = Dk(ProcessCreate)((u64)p);
-	if (h > 0) {
-		proc->starting = h;
-		list_add_tail(&K->starting, &proc->starting_node);
+	for (const u64 end = now_mono() + PATIENCE_NS;;) {
+		lock(&K->tree_lock);
+		h = Dk(ProcessCreate)((u64)p);
+		if (h > 0) {
+			proc->starting = h;
+			list_add_tail(&K->starting, &proc->starting_node);
+		}
+		unlock(&K->tree_lock);
+		if (h != -PICO_EAGAIN || now_mono() >= end)
+			break;
+		Dk(ThreadDelayExecution)(now_mono() + PATIENCE_STEP_NS);
 	}
-	unlock(&K->tree_lock);
 	if (h < 0) {
 		park_task_gone(true);
 		task_set_mm(t, old);

@@ -18,9 +18,6 @@
 #include <linux/sched.h>
 #include <linux/signal.h>
 
-#define PATIENCE_NS 200000000ull /* for the host to count an ended picoprocess as gone */
-#define BETWEEN_NS 500000ull
-
 /* ---- the copy ---- */
 
 static bool too_many(const struct process *p)
@@ -215,7 +212,7 @@ static s64 clone_patiently(void)
 	s64 r;
 
 	while ((r = Dk(ProcessClone)(PICO_CLONE_NO_HANDLE)) == -PICO_EAGAIN && now_mono() < end)
-		Dk(ThreadDelayExecution)(now_mono() + BETWEEN_NS);
+		Dk(ThreadDelayExecution)(now_mono() + PATIENCE_STEP_NS);
 	return r;
 }
 

@@ -42,8 +42,8 @@ struct files *task_files_get(struct task *t)
 	return files;
 }
 
-/* The host clears host_alive in the struct when the thread uses no memory any
- * more, so a struct without references waits for that. */
+/* The last reference may go under any lock, so the rest is done later. A host
+ * thread gives up its task's before it ends and uses nothing of it after. */
 void task_put(struct task *t)
 {
 	if (!t || !ref_put(&t->ref))
@@ -72,9 +72,6 @@ void task_free_dead(void)
 		return;
 	lock(&K->dead_lock);
 	list_for_each_safe(pos, next, &K->dead_tasks) {
-		struct task *t = list_entry(pos, struct task, dead_node);
-		if (__atomic_load_n(&t->host_alive, __ATOMIC_ACQUIRE))
-			continue;
 		list_del(pos);
 		list_add_tail(&gone, pos);
 	}
@@ -305,15 +302,13 @@ u64 rlimit_get(unsigned resource)
 
 int task_start(struct task *t)
 {
-	t->host_alive = 1;
 	if (!t->kthread_fn)
 		host_thread_added();
 	park_task_comes(false);
 	ref_get(&t->ref); /* the thread's own */
-	s64 h = Dk(ThreadCreate)(t, &t->host_alive);
+	s64 h = Dk(ThreadCreate)(t, NULL);
 	if (h >= 0)
 		return 0;
-	t->host_alive = 0;
 	if (!t->kthread_fn)
 		host_thread_failed();
 	park_task_gone(false);
