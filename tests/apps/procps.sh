@@ -14,15 +14,15 @@ tables()
 	cat >ps.cases <<-'END'
 	ps -o s,ni,pri,cls,nlwp,wchan,comm,args --sort args -p $sleeps,$stopped,$unreaped,$zombie,$waits
 	ps -f --sort args -p $all
-	ps -F -p $sleeps,$waits | cut -c 1-30
+	ps -F --sort args -p $sleeps,$waits | cut -c 1-30
 	ps u --sort args -p $all
-	ps l -p $sleeps,$stopped
+	ps l --sort args -p $sleeps,$stopped
 	ps j --sort args -p $all
 	ps s --sort args -p $all
 	ps v -p $sleeps
 	ps -o pid,ppid,pgid,sid,tty,tpgid,uid,euid,gid,user,group,ruser --sort args -p $all
 	ps -o s,time,etime,cputime,start,lstart,nice -p $sleeps
-	ps -o s,args --ppid $me
+	ps -o s,args --sort args --ppid $me
 	ps -o s,args --sort args -s $me
 	ps -o args= -p $named; ps -o comm= -p $named
 	ps -p 1 -o ppid=
