@@ -7,7 +7,7 @@
 #include "internal.h"
 #include <asm/signal.h>
 
-#define LEASE_BREAK_TIME (45 * NSEC_PER_SEC) /* as /proc/sys/fs/lease-break-time */
+#define LEASE_BREAK_TIME (K->knobs.lease_break_time * NSEC_PER_SEC)
 
 struct lease {
 	struct list node;

@@ -92,11 +92,38 @@ static int store_word(struct pseudo *p, char *text, size_t size)
 
 #define WORD(n, member) { .name = n, .mode = S_IFREG | 0644, .show = show_word, .store = store_word, .arg = offsetof(struct ipc, member) }
 
-static int show_ns_last_pid(struct pseudo *p, struct seq *s)
+/* Knobs of other parts: which, and what they may be. */
+enum { KNOB_PID_MAX, KNOB_LAST_PID, KNOB_MAPS, KNOB_LEASE };
+static u32 *const knobs[] = {
+	[KNOB_PID_MAX] = &K->knobs.pid_max, [KNOB_LAST_PID] = &K->next_pid, [KNOB_MAPS] = &K->knobs.max_map_count,
+	[KNOB_LEASE] = &K->knobs.lease_break_time,
+};
+static const struct { u32 least, most; } ranges[] = {
+	[KNOB_PID_MAX] = { 301, ARRAY_SIZE(K->pid_table) }, [KNOB_LAST_PID] = { 0, ARRAY_SIZE(K->pid_table) - 1 },
+	[KNOB_MAPS] = { 0, 0x7fffffff }, [KNOB_LEASE] = { 0, 0x7fffffff },
+};
+
+static int show_knob(struct pseudo *p, struct seq *s) { return show_u64(s, *knobs[p->arg] - (p->arg == KNOB_LAST_PID)); }
+
+static int store_knob(struct pseudo *p, char *text, size_t size)
 {
-	(void)p;
-	return show_u64(s, K->next_pid - 1);
+	u64 v;
+	int err = pseudo_number(text, &v);
+
+	(void)size;
+	if (err)
+		return err;
+	if (!capable(p->arg == KNOB_LAST_PID ? CAP_SYS_ADMIN : CAP_SYS_RESOURCE))
+		return -EPERM;
+	if (v < ranges[p->arg].least || v > ranges[p->arg].most)
+		return -EINVAL;
+	lock(&K->tree_lock);
+	*knobs[p->arg] = (u32)v + (p->arg == KNOB_LAST_PID);
+	unlock(&K->tree_lock);
+	return 0;
 }
+
+#define KNOB(n, which) { .name = n, .mode = S_IFREG | 0644, .show = show_knob, .store = store_knob, .arg = which }
 
 static int show_file_nr(struct pseudo *p, struct seq *s)
 {
@@ -119,7 +146,7 @@ static const struct pseudo_entry kernel_table[] = {
 	PTEXT("osrelease", KERNEL_RELEASE "\n"), PTEXT("ostype", "Linux\n"), PTEXT("version", KERNEL_VERSION "\n"),
 	PKNOB("hostname", show_name, store_name),
 	{ .name = "domainname", .mode = S_IFREG | 0644, .show = show_name, .store = store_name, .arg = 1 },
-	NUMBER("pid_max", 32768), PFILE("threads-max", show_threads_max), PFILE("ns_last_pid", show_ns_last_pid),
+	KNOB("pid_max", KNOB_PID_MAX), PFILE("threads-max", show_threads_max), KNOB("ns_last_pid", KNOB_LAST_PID),
 	NUMBER("cap_last_cap", 40), PTEXT("core_pattern", "core\n"), ZERO("core_uses_pid"), ZERO("core_pipe_limit"),
 	NUMBER("ngroups_max", 65536), IPC_KNOB("shmmax", KNOB_SHMMAX), IPC_KNOB("shmall", KNOB_SHMALL),
 	IPC_KNOB("shmmni", KNOB_SHMMNI), IPC_KNOB("shm_rmid_forced", KNOB_SHM_RMID_FORCED), IPC_KNOB("shm_next_id", KNOB_SHM_NEXT_ID),
@@ -132,7 +159,7 @@ static const struct pseudo_entry kernel_table[] = {
 	PTEXT("arch", "x86_64\n"), PDIR("random", random_table), { .name = NULL },
 };
 static const struct pseudo_entry vm_table[] = {
-	ZERO("overcommit_memory"), NUMBER("overcommit_ratio", 50), ZERO("overcommit_kbytes"), NUMBER("max_map_count", 65530),
+	ZERO("overcommit_memory"), NUMBER("overcommit_ratio", 50), ZERO("overcommit_kbytes"), KNOB("max_map_count", KNOB_MAPS),
 	NUMBER("mmap_min_addr", 65536), NUMBER("swappiness", 60),
 	NUMBER("vfs_cache_pressure", 100), NUMBER("dirty_ratio", 20), NUMBER("dirty_background_ratio", 10), ZERO("panic_on_oom"),
 	ZERO("legacy_va_layout"), ZERO("zone_reclaim_mode"), { .name = NULL },
@@ -145,7 +172,7 @@ static const struct pseudo_entry epoll_table[] = { NUMBER("max_user_watches", 1u
 static const struct pseudo_entry fs_table[] = {
 	NUMBER("file-max", 9223372036854775807ul), PFILE("file-nr", show_file_nr), NUMBER("nr_open", 1048576),
 	WORD("pipe-max-size", pipe_max_size), ZERO("pipe-user-pages-hard"), NUMBER("pipe-user-pages-soft", 16384),
-	NUMBER("lease-break-time", 45), NUMBER("leases-enable", 1), NUMBER("aio-max-nr", 65536), ZERO("aio-nr"),
+	KNOB("lease-break-time", KNOB_LEASE), NUMBER("leases-enable", 1), NUMBER("aio-max-nr", 65536), ZERO("aio-nr"),
 	ZERO("suid_dumpable"), NUMBER("overflowuid", 65534), NUMBER("overflowgid", 65534), NUMBER("mount-max", 100000),
 	NUMBER("protected_hardlinks", 1), NUMBER("protected_symlinks", 1), NUMBER("protected_fifos", 1),
 	NUMBER("protected_regular", 2), PDIR("inotify", inotify_table), PDIR("epoll", epoll_table), PDIR("mqueue", proc_mqueue_table), { .name = NULL },

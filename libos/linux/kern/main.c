@@ -95,6 +95,9 @@ static void kernel_init(const struct pico_init_info *info)
 	K->boot_mono = now_mono();
 	K->boot_real = now_real();
 	K->next_pid = 1;
+	K->knobs.pid_max = 32768;
+	K->knobs.max_map_count = 65530;
+	K->knobs.lease_break_time = 45;
 	K->cpu_count = info->cpu_count ? info->cpu_count : 1;
 	K->memory_limit = info->memory_limit;
 	K->phys_memory = info->phys_memory;

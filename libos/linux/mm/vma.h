@@ -12,7 +12,7 @@
 #include "../lx/task.h"
 #include "../lx/uaccess.h"
 
-#define MAX_MAP_COUNT 65530u
+#define MAX_MAP_COUNT (K->knobs.max_map_count)
 #define STACK_GUARD (256 * PAGE_SIZE)
 #define VMA_ACCESS (VMA_READ | VMA_WRITE | VMA_EXEC)
 

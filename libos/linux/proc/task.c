@@ -11,7 +11,6 @@
 #include "../lx/proc.h"
 #include "../lx/uaccess.h"
 
-#define PID_MAX 32768u
 #define FIRST_PID 1u
 #define RESERVED_PIDS 300u /* numbering starts anew above these */
 
@@ -100,8 +99,8 @@ int task_assign_tid(struct task *t)
 	int err = -EAGAIN;
 
 	lock(&K->tree_lock);
-	for (u32 tries = 0; tries < PID_MAX && err; tries++) {
-		if (K->next_pid >= PID_MAX) {
+	for (u32 tries = 0; tries < K->knobs.pid_max && err; tries++) {
+		if (K->next_pid >= K->knobs.pid_max) {
 			K->next_pid = RESERVED_PIDS;
 			K->pids_wrapped = 1;
 		}
