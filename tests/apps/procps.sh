@@ -35,7 +35,7 @@ tables()
 	ps -eLf | grep -c "[s]nooze 301"
 	END
 	cat >trees.cases <<-'END'
-	pstree -A $me | sed "s/pstree.*/pstree/; s/-sed//"
+	pstree -Ac $me >tree; for name in snooze dozing-shell pstree; do grep -o $name tree | sort | uniq -c; done
 	pstree -Ap $waits
 	pstree -Apals $child | tail -n 2
 	pstree -A $sleeps
