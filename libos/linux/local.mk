@@ -21,6 +21,7 @@ libos_linux_SOURCES += \
 	libos/linux/kern/wait.c \
 	libos/linux/proc/access.c \
 	libos/linux/proc/account.c \
+	libos/linux/proc/core.c \
 	libos/linux/proc/deliver.c \
 	libos/linux/proc/exit.c \
 	libos/linux/proc/fork.c \

@@ -13,7 +13,7 @@ guest_tests = fork_ways fs_attr fs_copy fs_data fs_dir fs_fd fs_lock fs_map fs_m
 	proc_files proc_futex proc_ids proc_signals proc_storm proc_threads proc_time proc_tree
 guest_tests += fs_loop job_control
 guest_tests += mq_queues sysv_msg sysv_sem sysv_shm
-guest_tests += fs_async fs_corners fs_numbers fs_steps proc_corners
+guest_tests += fs_async fs_core fs_corners fs_numbers fs_steps proc_corners
 guest_tests += stress_tree
 guest_cxx = cxx_throw
 

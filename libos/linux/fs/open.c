@@ -396,3 +396,5 @@ struct file *file_open_exec(const char *name)
 	path_put(&p);
 	return err ? ERR_PTR(err) : f;
 }
+
+int file_truncate(struct file *f, u64 size) { return vfs_truncate(&f->path, f, size); }

@@ -73,6 +73,9 @@ void thread_lend(struct task *child) __attribute__((noreturn)); /* to a vfork ch
 void instance_end(u32 status) __attribute__((noreturn)); /* with the first program's wait status */
 void thread_leave(struct task *lender, u32 status) __attribute__((noreturn)); /* the current task is done with its host thread */
 
+/* proc/core.c */
+bool core_dump(const struct lx_siginfo *info); /* of the current program, ended by this: true when there is a file */
+
 /* proc/exit.c */
 void process_end_others(struct process *p, u32 tif); /* sig_lock held */
 void process_zombie(struct process *p, u32 status);

@@ -112,7 +112,7 @@ static bool deliver_one(struct task *t)
 		signal_begin_stop(p, signo, info.code);
 		return true; /* TIF_STOP takes it from here */
 	}
-	process_exit((u32)signo);
+	process_exit((u32)signo | (SET(signo) & CORE_SET && core_dump(&info) ? 0x80u : 0));
 }
 
 void signal_deliver(void)
