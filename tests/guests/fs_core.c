@@ -90,6 +90,7 @@ static int says(const char *name, const char *text)
 
 int main(int argc, char **argv)
 {
+	struct stat one, two;
 	struct rlimit r;
 
 	fs_enter(argc, argv);
@@ -100,7 +101,8 @@ int main(int argc, char **argv)
 		CHECK(end_of(RLIM_INFINITY, 1));
 		look("core");
 		CHECK(!link("core", "other"));
-		CHECK(!end_of(RLIM_INFINITY, 1)); /* not over a file with two names */
+		CHECK(end_of(RLIM_INFINITY, 1)); /* a new file, not over one with another name */
+		CHECK(!stat("core", &one) && !stat("other", &two) && one.st_nlink == 1 && one.st_ino != two.st_ino);
 		CHECK(!unlink("other") && !unlink("core"));
 	}
 	CHECK(!chdir("/") && !chdir(fs_dir));

@@ -501,3 +501,5 @@ int vfs_pin_child(struct path *dirp, const char *name, size_t size, u32 mode, st
 	*out = d;
 	return 0;
 }
+
+int path_unlink(const char *name) { return vfs_unlink(AT_FDCWD, name, false); }

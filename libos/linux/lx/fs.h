@@ -244,6 +244,7 @@ int path_name(const struct path *p, char *buf, size_t size);
 int path_name_cwd(const struct path *p, char *buf, size_t size); /* the same; from outside the root it begins with "(unreachable)" */
 struct file *file_open(int dirfd, const char *name, u32 flags, u32 mode); /* kernel string; ERR_PTR */
 int path_mknod(int dirfd, const char *name, u32 mode, u64 rdev, struct path *out); /* kernel string; type in mode, umask applied; out may be NULL */
+int path_unlink(const char *name); /* kernel string */
 int file_truncate(struct file *f, u64 size); /* of a file opened for writing */
 struct file *file_open_exec(const char *name); /* checks execute permission and regular file; ERR_PTR */
 int inode_permission(struct inode *i, u32 mask); /* 4 r 2 w 1 x with the current creds; -EACCES */

@@ -256,6 +256,7 @@ static void write_image(struct core *c, struct mm *mm, const struct notes *n, u6
 
 static struct file *core_file(void)
 {
+	path_unlink("core"); /* an earlier one goes; what holds on to its name fails below */
 	struct file *f = file_open(AT_FDCWD_, "core", O_CREAT | O_RDWR | O_NOFOLLOW | O_LARGEFILE, 0600);
 	struct kstat st = { 0 };
 
