@@ -2,8 +2,8 @@
 #
 # Real programs, run inside.
 tap_tests += tests/apps/busybox.sh tests/apps/coreutils.sh tests/apps/tools.sh tests/apps/badinput.sh
-tap_tests += tests/apps/python.sh tests/apps/procps.sh tests/apps/python-children.sh
-slow_tests += tests/apps/python.sh tests/apps/python-children.sh
+tap_tests += tests/apps/python.sh tests/apps/procps.sh tests/apps/python-children.sh tests/apps/python-processes.sh
+slow_tests += tests/apps/python.sh tests/apps/python-children.sh tests/apps/python-processes.sh
 EXTRA_DIST += tests/apps/compare.sh
 EXTRA_DIST += tests/apps/python-suite.py tests/apps/python-modules.txt
 tap_tests += tests/apps/musl.sh tests/apps/node.sh tests/apps/go.sh tests/apps/rust.sh tests/apps/java.sh \
