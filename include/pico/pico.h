@@ -323,7 +323,7 @@ PICO_API const char *pico_downcall_name(unsigned index);
 PICO_API const char *pico_cause_name(unsigned cause);
 
 enum { /* pico_features.have */
-	PICO_FEATURE_NOTIFY = 0x01, /* seccomp notifications; without, as below a container manager's listener, requests take 5 times as long */
+	PICO_FEATURE_NOTIFY = 0x01, /* seccomp notifications; without, as below a container manager's listener, requests take half as long again */
 	PICO_FEATURE_SYNC_WAKE_UP = 0x02, /* Linux 6.6: requests take 5 instead of 30 microseconds */
 	PICO_FEATURE_WAIT_KILLABLE = 0x04, /* Linux 5.19: requests are not interrupted half way */
 	PICO_FEATURE_FSGSBASE = 0x08, /* required */
