@@ -398,10 +398,11 @@ static void end(struct pico *p)
 	pthread_cond_broadcast(&p->changed);
 }
 
+/* The keeper, which goes last, waits for those on their way, too. */
 static bool anything_left(const struct pico *p, bool but_the_keeper)
 {
 	for (const struct pico__process *q = p->processes; q; q = q->next)
-		if (q->state == PICO__LIVE && !(q->keeper && but_the_keeper))
+		if (but_the_keeper ? !q->keeper && (q->state == PICO__LIVE || pico__process_is_awaited(q)) : q->state == PICO__LIVE)
 			return true;
 	return false;
 }
