@@ -259,6 +259,13 @@ static int option_stats(struct run_options *options, const char *value)
 	return 0;
 }
 
+static int option_no_patch(struct run_options *options, const char *value)
+{
+	(void)value;
+	options->no_patch = true;
+	return 0;
+}
+
 static int option_verbose(struct run_options *options, const char *value)
 {
 	(void)value;
@@ -290,6 +297,7 @@ static const struct {
 	{ "gid", required_argument, option_gid },
 	{ "hostname", required_argument, option_hostname },
 	{ "libos", required_argument, option_libos },
+	{ "no-patch", no_argument, option_no_patch },
 	{ "verbose", no_argument, option_verbose },
 	{ "help", no_argument, option_help },
 };

@@ -30,6 +30,8 @@ static const char help_text[] =
 	"  --hostname NAME               host name the program sees\n"
 	"  --libos FILE                  another library OS\n"
 	"  --stats                       print what was used to standard error at the end\n"
+	"  --no-patch                    leave the program's text as it is (PICO_NO_PATCH in the\n"
+	"                                environment does the same); system calls are slower\n"
 	"  --verbose                     print what the library OS and the library log\n"
 	"\n"
 	"The exit status is the program's; 128+N when signal N ended it; 124 out of time;\n"

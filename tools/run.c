@@ -144,6 +144,8 @@ static int create(struct run *run)
 	o.root = from->root;
 	if (from->root && !from->root_writable)
 		o.flags |= PICO_FLAG_ROOT_READ_ONLY;
+	if (from->no_patch || getenv("PICO_NO_PATCH"))
+		o.flags |= PICO_FLAG_NO_PATCH;
 	o.mounts = mounts;
 	o.mount_count = from->mount_count;
 	o.limits.memory = from->memory;

@@ -44,6 +44,7 @@ struct run_options {
 	uint64_t timeout_ns; /* 0: none */
 	uint32_t uid, gid;
 	bool stats, verbose, help;
+	bool no_patch; /* PICO_FLAG_NO_PATCH */
 	char **argv; /* program and arguments: the caller's strings */
 	int argc;
 };

@@ -90,6 +90,7 @@ PICO_API const struct pico_error *pico_get_error(const struct pico *p);
 enum { /* pico_options.flags */
 	PICO_FLAG_DISPATCH = 1, /* run the log and exit callbacks in pico_dispatch() */
 	PICO_FLAG_ROOT_READ_ONLY = 2, /* pico_options.root cannot be written */
+	PICO_FLAG_NO_PATCH = 4, /* leave programs' text as it is: every system call traps, which costs 0.7 microseconds */
 };
 
 enum { /* pico_mount.flags */
@@ -169,7 +170,8 @@ enum pico_exit_kind {
 	X(KILLED_OUTSIDE, 6, "picoprocess killed from outside") \
 	X(FILTER, 7, "forbidden host system call") \
 	X(HELPER_DIED, 8, "helper died") \
-	X(START_FAILED, 9, "picoprocess could not be started")
+	X(START_FAILED, 9, "picoprocess could not be started") \
+	X(STOPPED, 10, "stopped after a snapshot")
 
 enum pico_cause {
 #define PICO_CAUSE_ENUM(name, number, text) PICO_CAUSE_##name = number,
@@ -295,6 +297,115 @@ PICO_API int pico_dispatch(struct pico *p);
  * stopped it (^Z on its terminal, say); else 0. SIGCONT by pico_signal() lets it
  * go on. */
 PICO_API int pico_stopped(struct pico *p);
+
+/* ---- snapshots ---- */
+
+/* Called now and then in the calling thread; not 0 gives up (-PICO_EINTR). total
+ * is an estimate until done reaches it. */
+typedef int (*pico_progress_fn)(void *user, uint64_t done, uint64_t total);
+/* One line for people about something that cannot be carried, or is not as it was. */
+typedef void (*pico_report_fn)(void *user, const char *line);
+
+enum { /* pico_snapshot_options.flags */
+	PICO_SNAPSHOT_STOP = 1, /* the instance ends when the snapshot is safe: DIED, PICO_CAUSE_STOPPED */
+};
+struct pico_snapshot_options {
+	size_t size; /* of this struct; pico_snapshot_options_init() fills it in */
+	uint64_t flags; /* PICO_SNAPSHOT_ */
+	const char *path; /* of the file to make or to replace. NULL: into fd */
+	int fd; /* a file or memfd, open for reading and writing; emptied. Default -1 */
+	int reserved; /* 0 */
+	const void *key; /* authenticates the snapshot; NULL: none, only damage is found */
+	size_t key_size; /* bytes; at least 16 */
+	int64_t timeout_ms; /* for all of it; default -1: a minute to stand still, and no limit to write */
+	pico_progress_fn progress; /* may be NULL */
+	pico_report_fn report; /* may be NULL */
+	void *user; /* of both */
+	const char *parent; /* NULL; incremental snapshots are not there yet (-PICO_ENOTSUP) */
+};
+#define pico_snapshot_options_init(options) pico_snapshot_options_init_sized((options), sizeof(struct pico_snapshot_options))
+PICO_API void pico_snapshot_options_init_sized(struct pico_snapshot_options *options, size_t size);
+
+/* Store a running instance in one file: all its processes, their memory, timers,
+ * pipes, terminals, and its open files by name. The guest stands still while
+ * memory it shares is copied, and goes on while the rest is written. The file has
+ * its name, or its old contents are replaced, when it is whole and on the medium;
+ * after a failure path is as it was (what fd holds is not told) and the instance
+ * goes on, STOP or not. May be called from any thread but a callback's.
+ *   EINVAL    an option is wrong
+ *   EVERSION  options->size is not known
+ *   ESTATE    not started
+ *   EBUSY     another snapshot is being taken
+ *   ETIMEDOUT the guest did not stand still, or writing took too long
+ *   EDIED     the instance died before or meanwhile
+ *   ENOTSUP   a key, and this library was built without mbedTLS; a parent
+ *   EINTR     the progress callback gave up
+ *   ENOSPC EDQUOT EFBIG EIO ENOENT EACCES EROFS ...   the file cannot be written */
+PICO_API int pico_snapshot(struct pico *p, const struct pico_snapshot_options *options) PICO_MUST_CHECK;
+
+enum { /* pico_restore_options.flags */
+	PICO_RESTORE_PAUSED = 1, /* pico_start() is left to the caller */
+	PICO_RESTORE_VERIFY = 2, /* check the digests of the pages in any case; else once a file and process */
+	PICO_RESTORE_CHANGED_OK = 4, /* a file that changed or is gone is reported only */
+	PICO_RESTORE_ADD_PAUSE = 8, /* the guest's monotonic clock has run on meanwhile; else it stood still */
+};
+struct pico_restore_options {
+	size_t size; /* of this struct; pico_restore_options_init() fills it in */
+	uint64_t flags; /* PICO_RESTORE_ */
+	const char *path; /* of the snapshot. NULL: fd */
+	int fd; /* open for reading. Default -1 */
+	int reserved; /* 0 */
+	const void *key; /* the one it was made with; NULL: none */
+	size_t key_size;
+	/* What the instance is granted from now on, and where it logs. Not read are
+	 * program, argv, envp, cwd, hostname, uid, gid and umask; limits that are 0
+	 * are as they were. NULL: nothing is granted. */
+	const struct pico_options *options;
+	pico_report_fn report; /* may be NULL */
+	void *user;
+};
+#define pico_restore_options_init(options) pico_restore_options_init_sized((options), sizeof(struct pico_restore_options))
+PICO_API void pico_restore_options_init_sized(struct pico_restore_options *options, size_t size);
+
+/* Make an instance that goes on from a snapshot, any number of times, in any
+ * process. A snapshot grants nothing: each file is opened again, by its guest
+ * path, under the mounts given here. It is refused when one of them is not there
+ * or not the same (inode, size, time of change). Application streams that are
+ * missing, files without a name and pipes of the host are reported and give EIO
+ * from then on. The file must stay as it is while the instance lives; it may be
+ * deleted or replaced by rename. *out and error as with pico_create().
+ *   those of pico_create(), and
+ *   ENOEXEC   no snapshot, or one of another kind of machine
+ *   EVERSION  of another version of the format or the ABI; a size is not known
+ *   EIO       truncated or damaged
+ *   EACCES    altered; another key; a key where there is none, or the reverse
+ *   ELIBOS    of another library OS, or another build of it
+ *   EKERNEL   the processor lacks something its programs found
+ *   ESTALE    a file has changed */
+PICO_API int pico_restore(const struct pico_restore_options *options, struct pico **out, struct pico_error *error) PICO_MUST_CHECK;
+
+/* A live copy: a snapshot in memory, and an instance that goes on from it. As
+ * pico_restore() with the flags CHANGED_OK and those given; path, fd and key are
+ * not read. p goes on. */
+PICO_API int pico_clone(struct pico *p, const struct pico_restore_options *options, struct pico **out, struct pico_error *error) PICO_MUST_CHECK;
+
+struct pico_snapshot_info {
+	size_t size; /* set by the caller: sizeof(struct pico_snapshot_info) */
+	uint32_t version; /* of the format */
+	uint32_t keyed; /* 1: made with a key */
+	uint64_t file_size;
+	uint64_t shared_bytes, private_bytes; /* of memory, as stored; private: the library OS's part */
+	int64_t taken_ns; /* since 1970 */
+	uint32_t streams, mounts; /* recorded */
+	char libos[64]; /* name and build */
+	char host[64]; /* versions of pico and of the kernel that took it */
+	char id[40]; /* a UUID */
+	char text[8192]; /* a line each: "program PATH", "arg TEXT", "mount PATH", "stream URI", "lost TEXT" */
+};
+/* What a snapshot is, without its pages being checked. key NULL: what has one is not checked
+ * either. error may be NULL. Errors as with pico_restore(). */
+PICO_API int pico_snapshot_info(const char *path, const void *key, size_t key_size, struct pico_snapshot_info *out,
+				struct pico_error *error) PICO_MUST_CHECK;
 
 /* ---- facts ---- */
 

@@ -27,7 +27,7 @@
 #define DEFAULT_STREAMS 1024
 #define MOST_STREAMS 1000000
 
-static const uint64_t known_flags = PICO_FLAG_DISPATCH | PICO_FLAG_ROOT_READ_ONLY;
+static const uint64_t known_flags = PICO_FLAG_DISPATCH | PICO_FLAG_ROOT_READ_ONLY | PICO_FLAG_NO_PATCH;
 
 void pico_options_init_sized(struct pico_options *options, size_t size)
 {

@@ -76,7 +76,7 @@ static void put_string(struct block *b, uint32_t tag, const char *text)
 
 static void put_all(struct block *b, const struct pico__config *c, const uint32_t *mount_types, const uint32_t stdio_types[3])
 {
-	uint32_t ids[2] = { c->uid, c->gid };
+	uint32_t ids[2] = { c->uid, c->gid }, flags = c->flags & PICO_FLAG_NO_PATCH ? PICO_BOOT_FLAG_NO_PATCH : 0;
 	struct pico_boot_limits limits = {
 		.memory = c->limits.memory, .processes = c->limits.processes, .threads = c->limits.threads,
 		.streams = c->limits.streams, .cpu_seconds = c->limits.cpu_seconds,
@@ -98,6 +98,7 @@ static void put_all(struct block *b, const struct pico__config *c, const uint32_
 	put(b, PICO_BOOT_LIMITS, &limits, sizeof(limits), NULL, 0);
 	put(b, PICO_BOOT_STDIO, stdio_types, 3 * sizeof(uint32_t), NULL, 0);
 	put(b, PICO_BOOT_UMASK, &c->umask, sizeof(c->umask), NULL, 0);
+	put(b, PICO_BOOT_FLAGS, &flags, sizeof(flags), NULL, 0);
 	put(b, PICO_BOOT_END, NULL, 0, NULL, 0);
 }
 

@@ -8,6 +8,8 @@ libos_linux_SOURCES += \
 	libos/linux/arch/x86_64/entry.h \
 	libos/linux/arch/x86_64/exception.c \
 	libos/linux/arch/x86_64/header.c \
+	libos/linux/arch/x86_64/patch.c \
+	libos/linux/arch/x86_64/patch.h \
 	libos/linux/arch/x86_64/signal.c \
 	libos/linux/arch/x86_64/state.c \
 	libos/linux/kern/interrupt.c \

@@ -14,7 +14,7 @@ guest_tests = fork_ways fs_attr fs_copy fs_data fs_dir fs_fd fs_lock fs_map fs_m
 guest_tests += fs_loop job_control
 guest_tests += mq_queues sysv_msg sysv_sem sysv_shm
 guest_tests += fs_async fs_core fs_corners fs_numbers fs_steps proc_corners
-guest_tests += stress_tree
+guest_tests += fast_calls stress_tree
 guest_cxx = cxx_throw
 
 guest_static = $(guest_tests:%=tests/guests/%) tests/guests/ends tests/guests/hostile tests/guests/limits \

@@ -105,6 +105,8 @@ static void kernel_init(const struct pico_init_info *info)
 	K->xstate_size = info->xstate_size;
 	K->host = info->host;
 	K->segment_handle = info->segment_handle;
+	const u32 *flags = find_record(info->boot, PICO_BOOT_FLAGS);
+	K->no_patching = flags && (*flags & PICO_BOOT_FLAG_NO_PATCH);
 	if (limits)
 		K->limits = *limits;
 	if (ids) {

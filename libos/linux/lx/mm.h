@@ -54,6 +54,7 @@ struct mm {
 	u64 start_code, end_code;
 	u64 hiwater_rss, hiwater_vm;
 	u32 def_flags;
+	struct { u64 start; u32 used; } islands[8]; /* trampolines of patched call sites, arch/x86_64/patch.c */
 	void *aio; /* contexts of io_setup(2): sys/aio.c */
 	struct lock remote_lock; struct remote_request *remote; /* what others want of this memory: proc/remote.c */
 };

@@ -10,7 +10,10 @@
 #define TB_LIBOS 0x08
 #define TB_STACK_TOP 0x10
 #define TB_PENDING 0x18
+#define TB_SCRATCH 0x20
 #define TB_CONTEXT 0x40
+#define CONTEXT_PAD 0xa8
+#define FLAGS_HARMFUL 0x40100 /* alignment checks, single step */
 #define CONTEXT_R11 0x20
 #define CONTEXT_RCX 0x68
 #define CONTEXT_RIP 0x80

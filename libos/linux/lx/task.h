@@ -210,6 +210,7 @@ struct kernel {
 	u64 unknown_calls[512];
 	u8 random_key[32];
 	u32 init_done;
+	u32 patched, no_patching; /* call sites, arch/x86_64/patch.c */
 	struct { u32 pid_max, max_map_count, lease_break_time; } knobs; /* of /proc/sys */
 	u32 last_mm; /* last mm->id given out */
 	u32 picoprocesses; /* atomic: that run programs */

@@ -6,6 +6,7 @@
  */
 #include "elf.h"
 #include "../lx/arch.h"
+#include "../arch/x86_64/patch.h"
 #include "../lx/proc.h"
 #include "../lx/time.h"
 #include <linux/mman.h>
@@ -341,6 +342,7 @@ static void set_registers(const struct program *p, u64 sp)
 	};
 	current->orig_rax = (u64)-1;
 	current->fs_base = current->gs_base = 0;
+	patch_forget();
 	arch_reset_user_state();
 }
 

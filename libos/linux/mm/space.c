@@ -220,6 +220,7 @@ struct mm *mm_fork(struct mm *parent)
 	if (!mm)
 		return NULL;
 	mm->restored = parent->restored;
+	memcpy(mm->islands, parent->islands, sizeof(mm->islands));
 	bool ok = copy_vmas(mm, parent);
 	mm->brk_start = parent->brk_start;
 	mm->brk = parent->brk;

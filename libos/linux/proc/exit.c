@@ -16,6 +16,8 @@
 /* What was asked for and is not there, once a call, for whoever runs us. */
 void exit_statistics(void)
 {
+	if (K->patched)
+		printk("stat:patched-call-sites:+%u", K->patched);
 	for (u32 nr = 0; nr < SYSCALL_COUNT; nr++)
 		if (K->unknown_calls[nr])
 			printk("stat:%s:+%lu", syscall_names[nr] ? syscall_names[nr] : "unknown", (unsigned long)K->unknown_calls[nr]);

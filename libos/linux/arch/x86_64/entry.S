@@ -79,6 +79,56 @@ return_exact:
 return_end:
 	.size return_to_user, . - return_to_user
 
+/* A patched call site comes here (patch.c): on the program's stack with its
+ * registers, rax the number, rcx the address to go back to, r11 free. Only
+ * registers and the thread block are touched before the stack is ours: below
+ * the program's stack pointer may lie what it still needs. An interrupt in here
+ * finds the library OS's text and is remembered. */
+	.p2align 4
+	.globl libos_fast_syscall
+	.hidden libos_fast_syscall
+	.type libos_fast_syscall, @function
+libos_fast_syscall:
+	mov %rsp, %gs:TB_SCRATCH
+	mov %gs:TB_SELF, %rsp
+	lea (TB_CONTEXT + CONTEXT_PAD)(%rsp), %rsp /* no flag may change before they are saved */
+	push $0x2b
+	push %gs:TB_SCRATCH
+	pushfq
+	mov (%rsp), %r11 /* as the instruction does */
+	push $0x33
+	push %rcx
+	push $0
+	push %rax
+	push %rcx
+	push %rdx
+	push %rbx
+	push %rbp
+	push %rsi
+	push %rdi
+	push %r8
+	push %r9
+	push %r10
+	push %r11
+	push %r12
+	push %r13
+	push %r14
+	push %r15
+	mov %rsp, %rdi
+	mov %gs:TB_STACK_TOP, %rsp
+	and $-16, %rsp
+	xor %ebp, %ebp
+	cld
+	test $FLAGS_HARMFUL, %r11d
+	jnz 1f
+	call fast_syscall
+	ud2
+1:	push $2
+	popfq
+	call fast_syscall
+	ud2
+	.size libos_fast_syscall, . - libos_fast_syscall
+
 /* arch_resume(context): any context, the kernel's own code too. */
 	.p2align 4
 	.globl arch_resume

@@ -12,6 +12,7 @@
 #include "../../lx/task.h"
 #include "../../lx/uaccess.h"
 #include "entry.h"
+#include "patch.h"
 #include <asm/signal.h>
 
 _Static_assert(TB_SELF == offsetof(struct pico_thread_block, self), "");
@@ -23,6 +24,8 @@ _Static_assert(CONTEXT_R11 == offsetof(struct pico_context, r11), "");
 _Static_assert(CONTEXT_RCX == offsetof(struct pico_context, rcx), "");
 _Static_assert(CONTEXT_RIP == offsetof(struct pico_context, rip), "");
 _Static_assert(CONTEXT_RFLAGS == offsetof(struct pico_context, rflags), "");
+_Static_assert(TB_SCRATCH == offsetof(struct pico_thread_block, scratch), "");
+_Static_assert(CONTEXT_PAD == offsetof(struct pico_context, pad), "");
 _Static_assert(TASK_FLAGS == offsetof(struct task, flags), "");
 _Static_assert(TASK_IN_USER == offsetof(struct task, in_user), "");
 _Static_assert(TASK_WORK == TIF_WORK, "");
@@ -149,8 +152,8 @@ static void do_trap(struct task *t, const struct pico_exception *e)
 
 static void do_interrupt(struct task *t, const struct pico_exception *e)
 {
-	(void)t;
 	(void)e;
+	patch_rewind(t, t->regs);
 	interrupt_take();
 }
 
@@ -163,6 +166,16 @@ static void (*const fault_table[])(struct task *, const struct pico_exception *)
 	[PICO_EXC_TRAP] = do_trap,
 };
 
+/* A call from a patched site: c is the thread block's, as after a trap. */
+void fast_syscall(struct pico_context *c)
+{
+	struct task *t = current;
+
+	t->in_user = 0;
+	do_syscall(t, c);
+	return_to_user();
+}
+
 void exception_dispatch(struct pico_exception *e, struct pico_context *c)
 {
 	if (e->in_libos)
@@ -170,6 +183,7 @@ void exception_dispatch(struct pico_exception *e, struct pico_context *c)
 	struct task *t = current;
 	t->in_user = 0;
 	if (likely(e->kind == PICO_EXC_SYSCALL)) {
+		patch_trapped(t, c);
 		do_syscall(t, c);
 	} else {
 		t->orig_rax = (u64)-1;
