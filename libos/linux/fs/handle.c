@@ -30,7 +30,7 @@ SYSCALL(name_to_handle_at)
 	if (!err) err = path_lookup((int)a[0], name, (flags & AT_SYMLINK_FOLLOW ? LOOKUP_FOLLOW : 0) | (flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0), &p);
 	if (err) return err;
 	err = -EOPNOTSUPP;
-	if (!has_handles(p.dentry->inode)) goto out;
+	if (!has_handles(p.dentry->inode) && !(flags & AT_HANDLE_FID)) goto out;
 	err = -EFAULT;
 	if (get_user(head, a[2])) goto out;
 	err = -EINVAL;

@@ -73,6 +73,7 @@ int inode_permission(struct inode *i, u32 mask)
 
 int inode_permission_as(struct inode *i, u32 mask, const struct creds *c)
 {
+	if (unlikely(i->attributes & ATTR_IMMUTABLE) && mask & 2) return -EPERM;
 	if (unlikely(i->ops && i->ops->permission)) {
 		int answer = i->ops->permission(i, mask);
 		if (answer <= 0) return answer;
@@ -180,6 +181,10 @@ int vfs_setattr(const struct path *p, u32 valid, struct kstat *st)
 	int err = mount_want_write(p->mnt);
 
 	if (err) return err;
+	const u32 both = SETATTR_ATIME | SETATTR_ATIME_NOW | SETATTR_MTIME | SETATTR_MTIME_NOW;
+	bool chosen = valid & (SETATTR_ATIME | SETATTR_MTIME) && (valid & both) != both; /* more than a touch */
+	if (i->attributes & ATTR_IMMUTABLE) return -EPERM;
+	if (i->attributes & ATTR_APPEND && (chosen || valid & (SETATTR_MODE | SETATTR_UID | SETATTR_GID))) return -EPERM;
 	if (valid & SETATTR_CHOWN && !S_ISDIR(i->mode)) { /* also one that changes nothing */
 		u32 mode = i->mode & ~(u32)S_ISUID;
 		if (mode & S_IXGRP) mode &= ~(u32)S_ISGID;
@@ -207,6 +212,7 @@ int vfs_truncate(const struct path *p, struct file *f, u64 size)
 	int err;
 
 	if (!i->ops || !i->ops->setattr) return -EINVAL;
+	if (i->attributes & ATTR_APPEND) return -EPERM;
 	if (i->mode & (S_ISUID | S_ISGID) && !capable(CAP_FSETID)) {
 		u32 mode = i->mode & ~(u32)S_ISUID;
 		if (mode & S_IXGRP) mode &= ~(u32)S_ISGID;
@@ -250,7 +256,7 @@ void touch_atime(struct file *f)
 	struct inode *i = f->inode;
 	u32 flags = f->path.mnt ? f->path.mnt->flags : 0;
 
-	if (f->flags & O_NOATIME || flags & (MNT_NOATIME | MNT_RDONLY)) return;
+	if (f->flags & O_NOATIME || i->attributes & ATTR_NOATIME || flags & (MNT_NOATIME | MNT_RDONLY)) return;
 	if (flags & MNT_NODIRATIME && S_ISDIR(i->mode)) return;
 	struct lx_timespec now = timespec_now();
 	if (!(flags & MNT_STRICTATIME) && !earlier(&i->atime, &i->mtime) && !earlier(&i->atime, &i->ctime) &&

@@ -170,7 +170,7 @@ static int do_link(struct path *old, int dirfd, const char *name, u32 flags)
 	struct inode *dir = lk.path.dentry->inode;
 	bool unnamed = (old->dentry->flags & (DENTRY_NAMELESS | DENTRY_DEAD)) == DENTRY_NAMELESS;
 	if (old->mnt != lk.path.mnt) err = -EXDEV;
-	else if (!may_link(i)) err = -EPERM;
+	else if (!may_link(i) || i->attributes & ATTR_FROZEN) err = -EPERM;
 	else if ((err = vfs_may_create(&lk.path))) {}
 	else if (S_ISDIR(i->mode) || !dir->ops->link) err = -EPERM;
 	else if (!i->nlink && !unnamed) err = -ENOENT;
@@ -204,6 +204,7 @@ static int may_delete(struct inode *dir, struct dentry *victim, bool is_dir)
 	int err = inode_permission(dir, 3);
 
 	if (err) return err;
+	if (dir->attributes & ATTR_APPEND || i->attributes & ATTR_FROZEN) return -EPERM;
 	if (dir->mode & S_ISVTX && creds_now()->fsuid != i->uid && creds_now()->fsuid != dir->uid &&
 	    !capable(CAP_FOWNER))
 		return -EPERM;

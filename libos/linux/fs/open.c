@@ -47,6 +47,8 @@ static int may_open(const struct path *p, u32 *flags)
 	}
 	int err = inode_permission(i, mask);
 	if (err) return err;
+	if (i->attributes & ATTR_APPEND && ((*flags & O_ACCMODE) != O_RDONLY ? !(*flags & O_APPEND) || *flags & O_TRUNC : *flags & O_TRUNC))
+		return -EPERM;
 	return *flags & O_NOATIME && !owner_or_capable(i) ? -EPERM : 0;
 }
 

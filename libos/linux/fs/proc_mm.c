@@ -64,7 +64,7 @@ int show_maps(struct pseudo *p, struct seq *s)
 	return 0;
 }
 
-static void usage_lines(struct seq *s, const struct vma_usage *u)
+static void usage_lines(struct seq *s, const struct vma_usage *u, u64 locked)
 {
 	const u64 rss = u->anon + u->file + u->shared, anon = u->anon;
 
@@ -73,7 +73,7 @@ static void usage_lines(struct seq *s, const struct vma_usage *u)
 		kb(u->shared), 0, kb(u->file), kb(anon));
 	seq_printf(s, "Referenced:     %8lu kB\nAnonymous:      %8lu kB\nLazyFree:              0 kB\nAnonHugePages:         0 kB\n"
 		"ShmemPmdMapped:        0 kB\nFilePmdMapped:         0 kB\nShared_Hugetlb:        0 kB\nPrivate_Hugetlb:       0 kB\n"
-		"Swap:                  0 kB\nSwapPss:               0 kB\nLocked:                0 kB\n", kb(rss), kb(anon));
+		"Swap:                  0 kB\nSwapPss:               0 kB\nLocked:         %8lu kB\n", kb(rss), kb(anon), kb(locked));
 }
 
 static void smaps_entry(struct seq *s, const struct vma *v, char *name, size_t room)
@@ -88,7 +88,7 @@ static void smaps_entry(struct seq *s, const struct vma *v, char *name, size_t r
 	vma_line(s, v, name, room);
 	seq_printf(s, "Size:           %8lu kB\nKernelPageSize:        4 kB\nMMUPageSize:           4 kB\n", kb(v->end - v->start));
 	vma_usage(v, &u);
-	usage_lines(s, &u);
+	usage_lines(s, &u, v->flags & VMA_LOCKED ? u.anon + u.file + u.shared : 0);
 	seq_puts(s, "THPeligible:           0\nVmFlags: ");
 	for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
 		if (v->flags & names[i].bit)
@@ -120,7 +120,7 @@ int show_smaps_rollup(struct pseudo *p, struct seq *s)
 	}
 	seq_printf(s, "%08lx-%08lx ---p 00000000 00:00 0                          [rollup]\n", first, last);
 	mm_usage(mm, &use);
-	usage_lines(s, &(struct vma_usage){ .anon = use.anon, .file = use.file, .shared = use.shared });
+	usage_lines(s, &(struct vma_usage){ .anon = use.anon, .file = use.file, .shared = use.shared }, mm->locked_vm);
 	mm_put(mm);
 	return 0;
 }

@@ -268,6 +268,8 @@ static int tmpfs_open(struct inode *i, struct file *f)
 static int tmpfs_getattr(struct inode *i, struct kstat *st)
 {
 	generic_getattr(i, st);
+	st->attributes = i->attributes & ~ATTR_NOATIME;
+	st->attributes_known = ATTR_FROZEN | ATTR_NODUMP;
 	if (S_ISREG(i->mode)) {
 		lock(&i->lock);
 		st->size = i->size;
@@ -447,7 +449,7 @@ const struct inode_ops tmpfs_inode_ops = {
 	.lookup = tmpfs_lookup, .create = tmpfs_create, .symlink = tmpfs_symlink, .link = tmpfs_link, .unlink = tmpfs_unlink,
 	.rename = tmpfs_rename, .tmpfile = tmpfs_tmpfile, .open = tmpfs_open, .getattr = tmpfs_getattr, .setattr = tmpfs_setattr,
 	.readlink = tmpfs_readlink, .getxattr = simple_getxattr, .setxattr = simple_setxattr, .listxattr = simple_listxattr,
-	.removexattr = simple_removexattr, .statfs = tmpfs_statfs, .release = tmpfs_release, .mounted = tmpfs_mounted, .stays = true,
+	.removexattr = simple_removexattr, .statfs = tmpfs_statfs, .release = tmpfs_release, .mounted = tmpfs_mounted, .stays = true, .keeps_flags = true,
 };
 
 /* ---- mount options: size=, nr_inodes=, mode=, uid=, gid= ---- */

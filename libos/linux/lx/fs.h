@@ -22,7 +22,7 @@ struct lx_stat { /* struct stat of x86-64 */
 	struct lx_timespec atime, mtime, ctime; s64 unused[3];
 };
 struct kstat { /* what inode operations fill */
-	u64 dev, ino, nlink; u32 mode, uid, gid; u64 rdev; u64 size, blocks; u32 blksize;
+	u64 dev, ino, nlink; u32 mode, uid, gid; u64 rdev; u64 size, blocks; u32 blksize, attributes, attributes_known;
 	struct lx_timespec atime, mtime, ctime, btime;
 };
 
@@ -165,10 +165,16 @@ struct inode_ops {
 	int (*permission)(struct inode *i, u32 mask);
 	/* Optional: a mount of the tree with this root came (1) or went (-1, the last one: free what only the tree keeps). */
 	void (*mounted)(struct dentry *root, int change);
+	bool keeps_flags; /* inode->attributes can be set (chattr) */
 	bool stays; /* all its names stay in the dentry cache: a file can be found by number */
 	bool transient; /* names of it, and in it, are forgotten when nobody holds them: a process may be gone tomorrow */
 	bool cache_negative; /* of a directory: absent names may stay in the cache (revalidate is asked for them too) */
 };
+#define ATTR_IMMUTABLE 0x10u /* FS_IMMUTABLE_FL ... */
+#define ATTR_APPEND 0x20u
+#define ATTR_NODUMP 0x40u
+#define ATTR_NOATIME 0x80u
+#define ATTR_FROZEN (ATTR_IMMUTABLE | ATTR_APPEND)
 #define SETATTR_MODE 1u
 #define SETATTR_UID 2u
 #define SETATTR_GID 4u
@@ -194,6 +200,7 @@ struct inode {
 	void *watches; /* fs/inotify.c */
 	void *unix_socket; /* bound socket */
 	void *fifo; /* named pipe */
+	u32 attributes; /* ATTR_, as chattr(1) sets them */
 	u64 version; /* counts changes: directory revalidation */
 	struct list aliases; /* dentries, under the dentry lock */
 	const char *link; /* symbolic link: its text, when it never changes; NULL: ops->readlink */

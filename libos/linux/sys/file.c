@@ -58,6 +58,7 @@ static s64 set_flags(struct file *f, u32 wanted)
 	u32 flags = (f->flags & ~(u32)SETFL_MASK) | (wanted & SETFL_MASK);
 	int err;
 
+	if (f->flags & ~flags & O_APPEND && f->inode && f->inode->attributes & ATTR_APPEND) return -EPERM;
 	if (flags & ~f->flags & O_NOATIME && f->inode && !owner_or_capable(f->inode)) return -EPERM;
 	if (f->ops->set_flags && (err = f->ops->set_flags(f, flags))) return err;
 	if ((flags ^ f->flags) & FASYNC && (err = file_set_async(f, flags & FASYNC))) return err;
@@ -184,6 +185,30 @@ static s64 ioctl_regular(struct file *f, u32 cmd, u64 arg)
 	return put_user((s64)st.size, arg); /* FIOQSIZE */
 }
 
+/* FS_IOC_GETFLAGS, FS_IOC_SETFLAGS: what chattr(1) changes. */
+#define GET_ATTRIBUTES 0x80086601u
+#define SET_ATTRIBUTES 0x40086602u
+
+static s64 ioctl_attributes(struct file *f, bool change, uaddr arg)
+{
+	struct inode *i = f->inode;
+	u32 now;
+	int err;
+
+	if (!i || !i->ops || !i->ops->keeps_flags || (!S_ISREG(i->mode) && !S_ISDIR(i->mode))) return -ENOTTY;
+	if (!change) return put_user(i->attributes, arg);
+	if ((err = mount_want_write(f->path.mnt))) return err;
+	if (get_user(now, arg)) return -EFAULT;
+	if (!owner_or_capable(i)) return -EPERM;
+	if (now & ~(ATTR_FROZEN | ATTR_NODUMP | ATTR_NOATIME)) return -EOPNOTSUPP;
+	lock(&i->lock);
+	if ((now ^ i->attributes) & ATTR_FROZEN && !capable(CAP_LINUX_IMMUTABLE)) err = -EPERM;
+	else i->attributes = now;
+	i->ctime = timespec_now();
+	unlock(&i->lock);
+	return err;
+}
+
 SYSCALL(ioctl)
 {
 	struct file *f = fd_get((int)a[0]);
@@ -200,6 +225,9 @@ SYSCALL(ioctl)
 	case FIOASYNC: r = set_flag_from_user(f, FASYNC, a[2]); break;
 	case 0x40049409: case 0x4020940d: /* FICLONE FICLONERANGE: nothing here shares blocks */
 		r = type == S_IFREG ? -EOPNOTSUPP : -ENOTTY;
+		break;
+	case GET_ATTRIBUTES: case SET_ATTRIBUTES:
+		r = ioctl_attributes(f, cmd == SET_ATTRIBUTES, a[2]);
 		break;
 	case 2: /* FIGETBSZ */
 		r = type == S_IFREG || type == S_IFDIR ? put_user((s32)(f->inode->blksize ? f->inode->blksize : PAGE_SIZE), a[2]) : -ENOTTY;
@@ -357,6 +385,7 @@ SYSCALL(fallocate)
 	else if (type != S_IFREG && type != S_IFBLK) err = -ENODEV;
 	else if (size > INT64_MAX - offset) err = -EFBIG;
 	else if (!(mode & 1) && (err = size_allowed(f->inode, (u64)(offset + size)))) {}
+	else if (f->inode->attributes & ATTR_IMMUTABLE || (mode & ~1u && f->inode->attributes & ATTR_APPEND)) err = -EPERM;
 	else if (!f->ops->fallocate) err = -EOPNOTSUPP;
 	else if (!(err = remove_privileges(f))) err = f->ops->fallocate(f, mode, (u64)offset, (u64)size);
 	if (!err) notify_file(f, IN_MODIFY);

@@ -105,8 +105,8 @@ SYSCALL(statx)
 		.stx_ctime = statx_time(&st.ctime), .stx_mtime = statx_time(&st.mtime),
 		.stx_rdev_major = dev_major(st.rdev), .stx_rdev_minor = dev_minor(st.rdev),
 		.stx_dev_major = dev_major(st.dev), .stx_dev_minor = dev_minor(st.dev),
-		.stx_mnt_id = mnt_id, .stx_attributes_mask = STATX_ATTR_MOUNT_ROOT,
-		.stx_attributes = mount_root ? STATX_ATTR_MOUNT_ROOT : 0,
+		.stx_mnt_id = mnt_id, .stx_attributes_mask = STATX_ATTR_MOUNT_ROOT | st.attributes_known, /* the same bits */
+		.stx_attributes = (mount_root ? STATX_ATTR_MOUNT_ROOT : 0) | st.attributes,
 	};
 	return copy_to_user(a[4], &out, sizeof(out));
 }

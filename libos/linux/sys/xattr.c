@@ -18,6 +18,7 @@ static int allowed(const struct path *p, struct inode *i, const char *name, bool
 	int err = write && p->mnt ? mount_want_write(p->mnt) : 0;
 
 	if (err) return err;
+	if (write && i->attributes & ATTR_FROZEN) return -EPERM;
 	if (!strncmp(name, XATTR_SECURITY_PREFIX, XATTR_SECURITY_PREFIX_LEN)) {
 		if (!write) return 0;
 		return capable(!strcmp(name, "security.capability") ? CAP_SETFCAP : CAP_SYS_ADMIN) ? 0 : -EPERM;
