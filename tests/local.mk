@@ -49,6 +49,6 @@ installcheck-local:
 		$(SHELL) $(srcdir)/tests/installed.sh
 
 clean-local:
-	rm -rf tests/log tests/go-cache tests/debs
+	rm -rf tests/log tests/go-cache tests/sources tests/debs
 
 .PHONY: check-fast

@@ -10,6 +10,6 @@ tap_tests += tests/apps/musl.sh tests/apps/node.sh tests/apps/go.sh tests/apps/r
 	tests/apps/ffmpeg.sh tests/apps/big.sh tests/apps/postgres.sh tests/apps/debian.sh
 slow_tests += tests/apps/go.sh tests/apps/big.sh tests/apps/postgres.sh tests/apps/debian.sh
 EXTRA_DIST += $(addprefix tests/apps/src/,node.js go.go rust.rs musl.c plugin.c Work.java postgres.sh)
-tap_tests += tests/apps/shell.sh tests/apps/children.sh
-slow_tests += tests/apps/shell.sh tests/apps/children.sh
+tap_tests += tests/apps/shell.sh tests/apps/children.sh tests/apps/build.sh
+slow_tests += tests/apps/shell.sh tests/apps/children.sh tests/apps/build.sh
 EXTRA_DIST += $(addprefix tests/apps/src/shell/,signals.sh pipes.sh jobs.sh bash.sh) $(addprefix tests/apps/src/,git.sh children.pl tmux.sh)

@@ -16,7 +16,7 @@ sleep 1 while keys %kids < 20; print join(' ', map { $kids{$_} } @p), "\n"; $SIG
 print waitpid(-1, 0), " ", $!{ECHILD} ? 'ECHILD' : '', "\n";
 local $SIG{CHLD} = 'IGNORE'; $pid = fork // die; exit 3 if !$pid; print waitpid($pid, 0), "\n"; $SIG{CHLD} = 'DEFAULT';
 eval { local $SIG{ALRM} = sub { die "alarm\n" }; alarm 1; sleep 10; }; print $@;
-$SIG{USR1} = sub { print "usr1\n" }; $pid = fork; if (!$pid) { kill USR1 => getppid; exit } waitpid $pid, 0; 
+$SIG{USR1} = sub { print "usr1\n" }; $pid = fork; if (!$pid) { kill USR1 => getppid; exit } waitpid $pid, 0;
 socketpair(my $a, my $b, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die; $pid = fork; if (!$pid) { close $a; while (<$b>) { $b->syswrite("echo $_") } exit } close $b; $a->syswrite("hello\n"); print scalar <$a>; shutdown($a, 1); waitpid $pid, 0; print "sp $?\n";
 my $s = IO::Socket::UNIX->new(Local => 'sock', Listen => 5) or die "$!"; my @c; for my $i (1..5) { my $f = fork; if (!$f) { my $c = IO::Socket::UNIX->new(Peer => 'sock') or die "$!"; print $c "client $i\n"; my $l = <$c>; exit($l eq "hi client $i\n" ? 0 : 1) } push @c, $f } for (1..5) { my $c = $s->accept; my $l = <$c>; print $c "hi $l"; } my $bad = 0; for (@c) { waitpid $_, 0; $bad += $? } print "bad $bad\n"; unlink 'sock';
 pipe(my $pr, my $pw); my $sel = IO::Select->new($pr); print scalar($sel->can_read(0.05)), "\n"; syswrite $pw, "x"; print scalar($sel->can_read(0)), "\n";

@@ -17,7 +17,7 @@ git rev-parse HEAD; git log --oneline | wc -l; git log -n 3 --stat; git log --fo
 git fsck; git gc -q; git count-objects -v | grep -v size; git fsck
 git rev-list --objects --all | md5sum; git blame dir1/file1 | md5sum
 cd ..; git clone -q big c1; git clone -q --no-local --bare big c2; git -C c1 log --oneline | md5sum; git -C c2 rev-list --all --count
-cd c1; for i in 1 2 3; do echo $i >>dir1/file1; git commit -qam "c $i"; done; git push -q ../c2 main; git -C ../c2 log -n 1 --oneline; git fetch -q ../c2; 
+cd c1; for i in 1 2 3; do echo $i >>dir1/file1; git commit -qam "c $i"; done; git push -q ../c2 main; git -C ../c2 log -n 1 --oneline; git fetch -q ../c2;
 git format-patch -q -3 -o p >/dev/null; git reset -q --hard HEAD~3; git am -q p/*; git log -n 1 --format='%s %T'
 EDITOR=true GIT_SEQUENCE_EDITOR='sed -i 2s/pick/squash/' git rebase -q -i HEAD~2; git log -n 2 --format=%s%b
 git grep -n 'content 49' | head -n 3; git archive HEAD | md5sum; git worktree add -q --detach ../wt HEAD~5; git worktree list | wc -l
