@@ -101,17 +101,28 @@ static int map_vmas(struct mm *mm)
 	return 0;
 }
 
+static int lay_part(const struct vma *v, u64 start, u64 size, u64 place)
+{
+	void *a = (void *)start;
+	const s64 n = Dk(StreamMap)(K->snapshot.stream, &a, v->flags & VMA_ACCESS, K->snapshot.base + place, size,
+		PICO_MAP_PRIVATE | PICO_MAP_FIXED);
+
+	return n < 0 ? (int)n : 0;
+}
+
+/* A run may go over several vmas: it is one where both sides are without a gap. */
 static int lay_run(const struct mm *mm, const struct snapshot_run *r)
 {
+	const u64 end = r->start + r->pages * PAGE_SIZE;
 	const struct vma *v = vma_find(mm, r->start);
-	const u64 size = r->pages * PAGE_SIZE;
-	void *a = (void *)r->start;
+	int err = 0;
 
-	if (!v || r->start < v->start || r->pages > (v->end - r->start) / PAGE_SIZE)
-		return -EINVAL;
-	const s64 n = Dk(StreamMap)(K->snapshot.stream, &a, v->flags & VMA_ACCESS, K->snapshot.base + r->place, size,
-		PICO_MAP_PRIVATE | PICO_MAP_FIXED);
-	return n < 0 ? (int)n : 0;
+	for (u64 at = r->start; at < end && !err; at = v->end, v = v->next) {
+		if (!v || at < v->start)
+			return -EINVAL;
+		err = lay_part(v, at, MIN(end, v->end) - at, r->place + (at - r->start));
+	}
+	return err;
 }
 
 static int lay_pages(const struct mm *mm)

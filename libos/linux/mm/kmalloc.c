@@ -63,7 +63,7 @@ static void slab_unlink(struct mem *m, struct size_class *c, u32 n)
 
 static bool slab_new(struct mem *m, struct size_class *c)
 {
-	char *a = pages_take(c->slab_pages, false);
+	char *a = pages_take(c->slab_pages, false, true);
 	if (!a)
 		return false;
 	u32 n = page_number(m, a);
@@ -139,7 +139,7 @@ static void class_give(struct mem *m, u32 n, void *object)
 static void *run_take(struct mem *m, size_t size, bool zero)
 {
 	size_t pages = (size + PAGE_SIZE - 1) >> PAGE_SHIFT;
-	void *p = size <= ~0ull - PAGE_SIZE ? pages_take(pages, zero) : NULL;
+	void *p = size <= ~0ull - PAGE_SIZE ? pages_take(pages, zero, false) : NULL;
 	if (!p)
 		return NULL;
 	struct page *d = &m->pages[page_number(m, p)];

@@ -11,29 +11,37 @@
 #define RETURN_PAGES 16 /* a freed run of this many goes to the host at once */
 #define TRIM_PAGES 8192 /* kept dirty pages before all larger blocks are given back */
 #define TRIM_ORDER 4
+#define NEAR_SIZE PICO_SEGMENT_NEAR /* what one page table maps */
+#define NEAR_TABLE 0x2000ull /* room in it for descriptors of the near pages */
+
+/* ---- free blocks ---- */
+
+static struct free_pages *free_of(struct mem *m, u32 n) { return &m->free[n >= m->near_count]; }
 
 static void list_push(struct mem *m, u32 n, unsigned order)
 {
 	struct page *p = &m->pages[n];
+	struct free_pages *f = free_of(m, n);
 	p->state = PAGE_FREE;
 	p->order = (u8)order;
 	p->prev = NO_PAGE;
-	p->next = m->free_list[order];
+	p->next = f->list[order];
 	if (p->next != NO_PAGE)
 		m->pages[p->next].prev = n;
-	m->free_list[order] = n;
-	m->free_orders |= 1u << order;
+	f->list[order] = n;
+	f->orders |= 1u << order;
 }
 
 static void list_take(struct mem *m, u32 n)
 {
 	struct page *p = &m->pages[n];
+	struct free_pages *f = free_of(m, n);
 	if (p->next != NO_PAGE)
 		m->pages[p->next].prev = p->prev;
 	if (p->prev != NO_PAGE)
 		m->pages[p->prev].next = p->next;
-	else if ((m->free_list[p->order] = p->next) == NO_PAGE)
-		m->free_orders &= ~(1u << p->order);
+	else if ((f->list[p->order] = p->next) == NO_PAGE)
+		f->orders &= ~(1u << p->order);
 	p->state = PAGE_USED;
 }
 
@@ -66,19 +74,25 @@ static void free_run(struct mem *m, u32 n, u64 count)
 	}
 }
 
-static u32 take_run(struct mem *m, u64 count)
+static u32 take_from(struct mem *m, const struct free_pages *f, u64 count)
 {
 	unsigned want = count > 1 ? 64 - (unsigned)__builtin_clzll(count - 1) : 0;
 	if (want > MAX_ORDER)
 		return NO_PAGE;
-	u32 orders = m->free_orders >> want;
+	u32 orders = f->orders >> want;
 	if (!orders)
 		return NO_PAGE;
 	unsigned order = want + (unsigned)__builtin_ctz(orders);
-	u32 n = m->free_list[order];
+	u32 n = f->list[order];
 	list_take(m, n);
 	free_run(m, n + (u32)count, (1ull << order) - count);
 	return n;
+}
+
+static u32 take_run(struct mem *m, u64 count, bool near)
+{
+	u32 n = take_from(m, &m->free[!near], count);
+	return n != NO_PAGE ? n : take_from(m, &m->free[near], count);
 }
 
 /* ---- what must be cleared ---- */
@@ -143,7 +157,7 @@ static bool return_pages(void *p, u64 size)
 static void trim(struct mem *m)
 {
 	for (unsigned order = TRIM_ORDER; order <= MAX_ORDER; order++)
-		for (u32 n = m->free_list[order]; n != NO_PAGE; n = m->pages[n].next)
+		for (u32 n = m->free[1].list[order]; n != NO_PAGE; n = m->pages[n].next)
 			m->dirty_free -= for_dirty(m, n, 1ull << order, return_pages);
 	m->trim_at = m->dirty_free + TRIM_PAGES;
 }
@@ -156,13 +170,13 @@ static u64 limit_pages(void)
 	return limit ? limit >> PAGE_SHIFT : ~0ull;
 }
 
-void *pages_take(size_t count, bool zero)
+void *pages_take(size_t count, bool zero, bool near)
 {
 	struct mem *m = MEM;
 	if (!count || count > m->page_count)
 		return NULL;
 	lock(&m->lock);
-	u32 n = m->used + count > limit_pages() ? NO_PAGE : take_run(m, count);
+	u32 n = m->used + count > limit_pages() ? NO_PAGE : take_run(m, count, near);
 	if (n != NO_PAGE) {
 		m->used += count;
 		m->dirty_free -= count_dirty(m, n, count);
@@ -200,7 +214,7 @@ void pages_give(void *p, size_t count)
 
 void *page_alloc(size_t pages)
 {
-	void *p = pages_take(pages, true);
+	void *p = pages_take(pages, true, false);
 	if (p)
 		__atomic_fetch_add(&MEM->run_bytes, (u64)pages << PAGE_SHIFT, __ATOMIC_RELAXED);
 	return p;
@@ -227,25 +241,31 @@ u64 mem_used(void)
 	return sum;
 }
 
-/* kernel | struct mem | dirty bitmap | descriptors | pages */
+/* kernel | struct mem | near pages | descriptors | dirty bitmap | pages. What is
+ * before the near pages' end, and their descriptors, are one page table, which
+ * a clone has from its parent: small objects are there. The numbers of the
+ * descriptors' own pages are never given out. */
 void mem_init(void *base, u64 size)
 {
 	u64 at = ALIGN_UP((u64)base + sizeof(struct kernel), 64), end = ((u64)base + size) & PAGE_MASK;
 	struct mem *m = (struct mem *)at;
-	u64 most = size >> PAGE_SHIFT;
-	at = ALIGN_UP(at + sizeof(*m), 64);
-	m->dirty = (u64 *)at;
-	at = ALIGN_UP(at + (most / 64 + 1) * 8, 64);
-	m->pages = (struct page *)at;
-	at = ALIGN_UP(at + most * sizeof(struct page), PAGE_SIZE);
 	m->segment = (u64)base;
 	m->segment_size = size;
-	m->base = at;
+	m->base = at = ALIGN_UP(at + sizeof(*m), PAGE_SIZE);
 	m->page_count = (end - at) >> PAGE_SHIFT;
+	if (size >= 4 * NEAR_SIZE && at < (u64)base + NEAR_SIZE - NEAR_TABLE)
+		at = (u64)base + NEAR_SIZE - NEAR_TABLE;
+	m->near_count = (at - m->base) >> PAGE_SHIFT;
+	m->pages = (struct page *)at;
+	at = ALIGN_UP(at + m->page_count * sizeof(struct page), 64);
+	m->dirty = (u64 *)at;
+	at = ALIGN_UP(at + (m->page_count / 64 + 1) * 8, PAGE_SIZE);
 	m->trim_at = TRIM_PAGES;
 	for (unsigned i = 0; i <= MAX_ORDER; i++)
-		m->free_list[i] = NO_PAGE;
+		m->free[0].list[i] = m->free[1].list[i] = NO_PAGE;
 	K->mem = m;
-	free_run(m, 0, m->page_count);
+	const u32 far = page_number(m, (void *)at);
+	free_run(m, far, m->page_count - far);
+	free_run(m, 0, m->near_count);
 	kmalloc_init(m);
 }

@@ -41,11 +41,14 @@ struct mem {
 	u64 base; /* address of page 0 */
 	u64 segment, segment_size; /* address of the segment, bytes */
 	u64 page_count;
+	u64 near_count; /* pages before the descriptors */
 	struct page *pages;
 	u64 *dirty; /* bit a page: contents are not known to be zero */
 	struct lock lock; /* of all below */
-	u32 free_list[MAX_ORDER + 1];
-	u32 free_orders; /* bit an order: list not empty */
+	struct free_pages { /* the near ones, and all others */
+		u32 list[MAX_ORDER + 1];
+		u32 orders; /* bit an order: list not empty */
+	} free[2];
 	u64 used; /* pages handed out */
 	u64 dirty_free, trim_at;
 	u64 run_bytes; /* in runs of page_alloc and large kmallocs, atomic */
@@ -54,8 +57,9 @@ struct mem {
 #define MEM ((struct mem *)K->mem)
 
 void kmalloc_init(struct mem *m);
-/* Like page_alloc and page_free, not counted in run_bytes; zero: clear it. */
-void *pages_take(size_t count, bool zero);
+/* Like page_alloc and page_free, not counted in run_bytes; zero: clear it; near:
+ * among the pages that every picoprocess has at hand, if there are any left. */
+void *pages_take(size_t count, bool zero, bool near);
 void pages_give(void *p, size_t count);
 
 static inline u32 page_number(const struct mem *m, const void *p) { return (u32)(((u64)p - m->base) >> PAGE_SHIFT); }
