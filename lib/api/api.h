@@ -19,6 +19,9 @@ char *pico__default_path(const char *name);
  * pico_destroy frees it. */
 int pico__create_detached(const struct pico_options *options, struct pico **out, struct pico_error *error);
 
+/* create.c: as pico_create, from a snapshot. */
+int pico__create_restored(const struct pico_options *options, struct pico__restore *restore, struct pico **out, struct pico_error *error);
+
 /* Only the process that created an instance may use it. */
 static inline int pico__owned(const struct pico *p)
 {

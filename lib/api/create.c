@@ -4,70 +4,18 @@
  * guard together, in that order, and takes them apart. Knows what each part
  * needs and nothing of how it works.
  */
-#include <elf.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "../monitor/cleanup.h"
 #include "../monitor/host_errno.h"
+#include "../monitor/snapshot.h"
 #include "api.h"
 
 #define HWCAP2_FSGSBASE_BIT 2ul
-#define PROGRAM_HEADERS_MAX 64
-
-/* ---- the library OS image ---- */
-
-static int bad_libos(struct pico_error *error, const char *path, int host_errno, const char *why)
-{
-	return pico__error_set(error, PICO_ELIBOS, host_errno, "library OS", "%.150s: %s", path, why);
-}
-
-/* The header is the first thing in the first segment. */
-static const char *read_header(int fd, struct pico_libos_header *header)
-{
-	Elf64_Phdr segments[PROGRAM_HEADERS_MAX], *first = NULL;
-	Elf64_Ehdr elf;
-
-	if (pread(fd, &elf, sizeof(elf), 0) != (ssize_t)sizeof(elf) || memcmp(elf.e_ident, ELFMAG, SELFMAG) ||
-	    elf.e_ident[EI_CLASS] != ELFCLASS64 || elf.e_machine != EM_X86_64)
-		return "not an x86-64 ELF file";
-	if (elf.e_phentsize != sizeof(segments[0]) || !elf.e_phnum || elf.e_phnum > PROGRAM_HEADERS_MAX ||
-	    pread(fd, segments, elf.e_phnum * sizeof(segments[0]), (off_t)elf.e_phoff) != (ssize_t)(elf.e_phnum * sizeof(segments[0])))
-		return "its program headers are damaged";
-	for (unsigned i = 0; i < elf.e_phnum && !first; i++)
-		if (segments[i].p_type == PT_LOAD)
-			first = &segments[i];
-	if (!first || first->p_filesz < sizeof(*header) ||
-	    pread(fd, header, sizeof(*header), (off_t)first->p_offset) != (ssize_t)sizeof(*header) ||
-	    header->magic != PICO_LIBOS_MAGIC)
-		return "not a library OS";
-	return NULL;
-}
-
-static int open_libos(const char *path, struct pico_error *error)
-{
-	PICO__CLOSE int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	struct pico_libos_header header;
-	const char *why;
-	struct stat st;
-
-	if (fd < 0)
-		return bad_libos(error, path, errno, strerrordesc_np(errno));
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-		return bad_libos(error, path, 0, "not a file");
-	why = read_header(fd, &header);
-	if (why)
-		return bad_libos(error, path, 0, why);
-	if (header.abi_version != PICO_ABI_VERSION)
-		return pico__error_set(error, PICO_ELIBOS, 0, "library OS", "%.150s: made for version %u of the ABI, this is %u",
-				       path, header.abi_version, PICO_ABI_VERSION);
-	return pico__steal_fd(&fd);
-}
 
 /* ---- the seed ---- */
 
@@ -167,7 +115,7 @@ static int attach(struct pico *p, struct pico_error *error)
 	int rc = check_processor(error);
 
 	if (rc == 0)
-		rc = p->libos_fd = open_libos(p->config.libos, error);
+		rc = p->libos_fd = pico__libos_open(p->config.libos, &p->libos, error);
 	if (rc >= 0)
 		rc = pico__guard_get(&p->guard, error);
 	if (rc < 0)
@@ -200,7 +148,27 @@ static int create(const struct pico_options *options, struct pico **out, struct 
 	__attribute__((cleanup(pico__config_fini))) struct pico__config config;
 	int rc = pico__options_copy(options, &config, error);
 
-	return rc < 0 ? rc : pico__instance_new(&config, out, error);
+	return rc < 0 ? rc : pico__instance_new(&config, NULL, out, error);
+}
+
+int pico__create_restored(const struct pico_options *options, struct pico__restore *restore, struct pico **out, struct pico_error *error)
+{
+	__attribute__((cleanup(pico__config_fini))) struct pico__config config;
+	struct pico *p;
+	int rc = pico__options_copy(options, &config, error);
+
+	if (rc == 0)
+		rc = pico__restore_check(restore, config.libos, error);
+	if (rc == 0)
+		rc = pico__instance_new(&config, restore, &p, error);
+	if (rc < 0)
+		return rc;
+	rc = attach(p, error);
+	if (rc < 0)
+		pico__guard_unregistered(p);
+	else
+		*out = p;
+	return rc;
 }
 
 int pico__create_detached(const struct pico_options *options, struct pico **out, struct pico_error *error)

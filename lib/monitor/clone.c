@@ -336,7 +336,7 @@ static int hello_thread(const struct pico__request *request, uint32_t cookie)
 static int64_t greet(struct pico *p, const struct pico__process *q)
 {
 	struct pico_hello_answer answer = {
-		.param = q->param,
+		.param = q->first && p->resume ? (uint64_t)p->resume : q->param,
 		.segment = p->segment_handle,
 		.memory_limit = p->config.limits.memory,
 	};
@@ -344,7 +344,7 @@ static int64_t greet(struct pico *p, const struct pico__process *q)
 	if (!q->slot_taken) /* a clone has all that */
 		return 0;
 	memcpy(pico__mailbox_slot(p, q->slot)->data, &answer, sizeof(answer));
-	return q->first ? PICO_INIT_FRESH : PICO_INIT_PROCESS;
+	return !q->first ? PICO_INIT_PROCESS : p->resume ? PICO_INIT_RESUME : PICO_INIT_FRESH;
 }
 
 int64_t pico__process_hello(const struct pico__request *request, uint64_t kind, uint64_t cookie)

@@ -20,7 +20,7 @@
 
 #include "cleanup.h"
 #include "host_errno.h"
-#include "instance.h"
+#include "snapshot.h"
 
 #define STRAYS_AFTER (300 * PICO__MS) /* of dying: kill what never said HELLO, then every tenth of a second */
 #define SPARED_FOR (500 * PICO__MS) /* so long the first picoprocess may take to end by itself */
@@ -107,12 +107,14 @@ static int segment_size(uint64_t *size, struct pico_error *error)
 	return 0;
 }
 
-static int make_memory(struct pico *p, struct pico_error *error)
+static int make_memory(struct pico *p, const struct pico__restore *restore, struct pico_error *error)
 {
 	struct pico_mailbox_header *h;
 	void *at;
 	int rc = segment_size(&p->segment_size, error);
 
+	if (rc == 0 && restore)
+		p->segment_size = restore->segment_size; /* its library OS counts on it */
 	if (rc < 0)
 		return rc;
 	p->mailbox_fd = shared_memory("pico-mailbox", PICO_MAILBOX_SIZE, error);
@@ -132,7 +134,7 @@ static int make_memory(struct pico *p, struct pico_error *error)
 		return host_error(error, "random bits");
 	h->host.generation[6] = (uint8_t)((h->host.generation[6] & 0x0f) | 0x40); /* a version 4 UUID */
 	h->host.generation[8] = (uint8_t)((h->host.generation[8] & 0x3f) | 0x80);
-	return 0;
+	return restore ? pico__restore_memory(p, restore, error) : 0;
 }
 
 static int app_ops(const struct pico_stdio *from, struct pico__app_ops *to)
@@ -184,7 +186,7 @@ static int open_mounts(struct pico *p, uint32_t *types, struct pico_error *error
 	return 0;
 }
 
-static int open_policy(struct pico *p, struct pico_error *error)
+static int open_policy(struct pico *p, struct pico__restore *restore, struct pico_error *error)
 {
 	PICO__FREE uint32_t *mount_types = calloc(p->config.mount_count + 1, sizeof(*mount_types));
 	uint32_t stdio_types[3] = { 0 };
@@ -210,6 +212,8 @@ static int open_policy(struct pico *p, struct pico_error *error)
 		if (rc < 0)
 			pico__error_set(error, -rc, 0, "app stream", "app:%.100s: %s", a->name, pico_strerror(rc));
 	}
+	if (rc == 0 && restore)
+		rc = pico__restore_streams(p, restore, error);
 	if (rc < 0)
 		return rc;
 	p->boot_fd = pico__boot_create(&p->config, mount_types, stdio_types, &p->boot_size, error);
@@ -237,7 +241,7 @@ static void init(struct pico *p)
 	pthread_condattr_destroy(&attributes);
 }
 
-int pico__instance_new(struct pico__config *config, struct pico **out, struct pico_error *error)
+int pico__instance_new(struct pico__config *config, struct pico__restore *restore, struct pico **out, struct pico_error *error)
 {
 	struct pico *p = calloc(1, sizeof(*p));
 	int rc;
@@ -254,9 +258,9 @@ int pico__instance_new(struct pico__config *config, struct pico **out, struct pi
 	else if (p->event_fd < 0)
 		rc = host_error(error, "instance");
 	else
-		rc = make_memory(p, error);
+		rc = make_memory(p, restore, error);
 	if (rc == 0)
-		rc = open_policy(p, error);
+		rc = open_policy(p, restore, error);
 	if (rc < 0)
 		pico__instance_free(p);
 	else

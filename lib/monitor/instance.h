@@ -35,6 +35,7 @@
 struct pico__bell;
 struct pico__guard;
 struct pico__job;
+struct pico__restore;
 
 /* What epoll hands to the guard. */
 enum pico__source_kind { PICO__SOURCE_COMMAND, PICO__SOURCE_TIMER, PICO__SOURCE_HELPER, PICO__SOURCE_LISTENER };
@@ -109,6 +110,11 @@ struct pico__park { /* L */
 	bool wanted;
 	uint32_t number; /* of the last request */
 	uint64_t id; /* of the held notification of ProcessCheckpoint; 0: not parked */
+	bool writing; /* the library OS has a stream for its part of a snapshot */
+	bool hold; /* and is not to go on when it has written that */
+	pico_handle stream;
+	int outcome; /* 1: written; or -PICO_E */
+	uint32_t extra; /* picoprocesses, and threads, that write besides those of the guest */
 };
 
 struct pico {
@@ -127,6 +133,9 @@ struct pico {
 	int32_t helper_pid; /* L; parent of all picoprocesses, 0 unknown */
 	bool helper_dead; /* L */
 	bool killable_recv; /* C */
+	struct pico_libos_header libos; /* C; of the image */
+	pico_handle resume; /* C; of the snapshot it goes on from, or 0 */
+	int64_t clock_offset; /* C; of the guest's monotonic clock */
 	uint64_t segment_size, boot_size; /* C */
 	pico_handle segment_handle; /* C */
 	volatile uint8_t *mailbox; /* C; shared with the guest, who may write anything at any time */
@@ -184,8 +193,8 @@ uint64_t pico__now(void); /* monotonic ns */
 /* ---- instance.c: life and death ---- */
 
 /* A new instance that owns *config (emptied on success). Opens the policy,
- * makes the shared memory. No guard, no seed yet. */
-int pico__instance_new(struct pico__config *config, struct pico **out, struct pico_error *error);
+ * makes the shared memory. No guard, no seed yet. restore: as it was then; or NULL. */
+int pico__instance_new(struct pico__config *config, struct pico__restore *restore, struct pico **out, struct pico_error *error);
 void pico__instance_free(struct pico *p); /* no thread may use it any more */
 void pico__config_fini(struct pico__config *config);
 /* Record the cause, first one wins, and kill everything. Any thread, lock not
@@ -357,6 +366,14 @@ void pico__thread_interrupt_all(struct pico *p); /* any thread; every one of whi
 int pico__instance_park(struct pico *p, int64_t timeout_ms);
 /* All go on. -PICO_ESTATE: it is not parked; -PICO_EDIED: it died meanwhile. */
 int pico__instance_unpark(struct pico *p);
+/* All stand still: those who are parked get fd as a stream to write their part of
+ * a snapshot to, from base on, and go on (hold: when it is written and
+ * pico__park_let_go is called). Then for that. `poll` is called now and then,
+ * without the lock; not 0 ends the wait. 0, or -PICO_E. */
+struct pico__park_gift { int fd; uint64_t base; bool hold; uint64_t deadline; int (*poll)(void *user); void *user; };
+int pico__park_give(struct pico *p, const struct pico__park_gift *gift);
+int pico__park_written(struct pico *p, const struct pico__park_gift *gift);
+void pico__park_let_go(struct pico *p);
 void pico__park_checkpoint(struct pico *p, const struct seccomp_notif *n); /* G; takes the lock itself */
 
 /* ---- limits.c ---- */

@@ -100,9 +100,9 @@ static bool process_room(struct pico *p)
 {
 	uint64_t now = pico__now();
 
-	if (p->process_count >= p->config.limits.processes)
+	if (p->process_count >= p->config.limits.processes + p->park.extra)
 		pico__census_drop_overdue(p, now);
-	return p->process_count < p->config.limits.processes && pico__thread_room(p, now);
+	return p->process_count < p->config.limits.processes + p->park.extra && pico__thread_room(p, now);
 }
 
 /* A new record, counted against the limit. */

@@ -41,6 +41,7 @@ static int app_attributes(struct pico__stream *e, struct pico_stream_attributes 
 }
 
 static const struct pico__stream_ops app_stream = {
+	.kind = PICO__KIND_APP,
 	.transfer_blocks = true,
 	.read = app_read,
 	.write = app_write,
@@ -83,6 +84,26 @@ static const struct pico__app *app_find(struct pico__streams *s, const char *nam
 	return app;
 }
 
+static bool app_grants(const struct pico__app *app, uint32_t access)
+{
+	return !(access & PICO_ACCESS_EXECUTE) && (!(access & PICO_ACCESS_READ) || app->callbacks.read) &&
+		(!(access & (PICO_ACCESS_WRITE | PICO_ACCESS_APPEND)) || app->callbacks.write);
+}
+
+int pico__app_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out)
+{
+	const struct pico__app *app = app_find(s, a->uri.rest);
+
+	if (!app || !app_grants(app, a->record->access))
+		return app ? -PICO_EACCES : -PICO_ENOENT;
+	*out = pico__stream_new(s, &app_stream, a->uri.text, a->record->access);
+	if (!*out)
+		return -PICO_ENOMEM;
+	(*out)->of.app = app;
+	(*out)->inode = pico__streams_inode(s);
+	return 0;
+}
+
 static int64_t app_open(struct pico__streams *s, struct pico__uri *uri, const struct pico__open *o, struct pico__call *c)
 {
 	const struct pico__app *app = app_find(s, uri->rest);
@@ -92,9 +113,7 @@ static int64_t app_open(struct pico__streams *s, struct pico__uri *uri, const st
 
 	if (!app)
 		return -PICO_ENOENT;
-	if (!o->access || (o->access & PICO_ACCESS_EXECUTE) ||
-	    ((o->access & PICO_ACCESS_READ) && !app->callbacks.read) ||
-	    ((o->access & (PICO_ACCESS_WRITE | PICO_ACCESS_APPEND)) && !app->callbacks.write))
+	if (!o->access || !app_grants(app, o->access))
 		return o->access ? -PICO_EACCES : -PICO_EINVAL;
 	error = pico__claim_take(&claim, s, PICO_HT_MONITOR);
 	if (error)

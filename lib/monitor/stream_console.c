@@ -172,6 +172,7 @@ static int console_flush(struct pico__stream *e, uint32_t flags)
 }
 
 static const struct pico__stream_ops descriptor_stream = {
+	.kind = PICO__KIND_CONSOLE,
 	.attributes = console_attributes,
 	.set = console_set,
 	.set_length = console_set_length,
@@ -197,6 +198,7 @@ static int callback_attributes(struct pico__stream *e, struct pico_stream_attrib
 }
 
 static const struct pico__stream_ops callback_stream = {
+	.kind = PICO__KIND_CONSOLE,
 	.transfer_blocks = true,
 	.read = callback_read,
 	.write = callback_write,
@@ -253,6 +255,35 @@ static int64_t console_open(struct pico__streams *s, struct pico__uri *uri, cons
 	e->inode = pico__streams_inode(s);
 	e->fd = pico__steal_fd(&fd);
 	return pico__stream_opened(&claim, &e, o, c);
+}
+
+/* A descriptor stays one, and what has none stays without: the handle says. Of
+ * the access, what the new one has. */
+int pico__console_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out)
+{
+	struct pico__console *console = console_find(s, a->uri.rest);
+	PICO__STREAM struct pico__stream *e = NULL;
+	PICO__CLOSE int fd = -1;
+
+	if (!console)
+		return -PICO_ENOENT;
+	if (!(a->record->access & console->access))
+		return -PICO_EACCES;
+	fd = console_descriptor(s, console);
+	if (fd < 0 && fd != -PICO_ENODEV)
+		return fd;
+	if ((fd >= 0) != (PICO_HANDLE_TYPE(a->record->handle) == PICO_HT_STREAM))
+		return -PICO_ENOTSUP;
+	e = pico__stream_new(s, fd >= 0 ? &descriptor_stream : console->type == PICO_STREAM_APP ? &callback_stream : &pico__null_stream,
+			     a->uri.text, a->record->access & console->access);
+	if (!e)
+		return -PICO_ENOMEM;
+	e->of.console = console;
+	e->inode = pico__streams_inode(s);
+	e->fd = pico__steal_fd(&fd);
+	*out = e;
+	e = NULL;
+	return 0;
 }
 
 static int64_t console_query(struct pico__streams *s, struct pico__uri *uri, struct pico__call *c)

@@ -150,6 +150,7 @@ static void directory_destroy(struct pico__stream *e)
 }
 
 static const struct pico__stream_ops directory_stream = {
+	.kind = PICO__KIND_DIRECTORY,
 	.attributes = directory_attributes,
 	.set = directory_set,
 	.flush = directory_flush,
@@ -234,6 +235,28 @@ static int64_t directory_open(struct pico__streams *s, struct pico__uri *uri, co
 	if (e->fd < 0)
 		return e->fd;
 	return pico__stream_opened(&claim, &e, o, c);
+}
+
+int pico__dir_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out)
+{
+	const struct pico__open o = { .access = a->record->access };
+	PICO__STREAM struct pico__stream *e = NULL;
+	struct pico__place place;
+	int error = pico__policy_find(&s->policy, a->uri.rest, &place);
+
+	if (error)
+		return error;
+	e = pico__stream_new(s, &directory_stream, a->uri.text, o.access);
+	if (!e || !(e->of.directory = directory_new()))
+		return -PICO_ENOMEM;
+	e->mount = place.mount;
+	e->slow = pico__policy_slow(&place);
+	e->fd = open_directory(&place, &o);
+	if (e->fd < 0)
+		return e->fd;
+	*out = e;
+	e = NULL;
+	return 0;
 }
 
 const struct pico__scheme_ops pico__dir_scheme = {

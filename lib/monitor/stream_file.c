@@ -154,6 +154,7 @@ static int file_flush(struct pico__stream *e, uint32_t flags)
 }
 
 static const struct pico__stream_ops file_stream = {
+	.kind = PICO__KIND_FILE,
 	.attributes = file_attributes,
 	.set = file_set,
 	.set_length = file_set_length,
@@ -187,6 +188,30 @@ static int64_t file_open(struct pico__streams *s, struct pico__uri *uri, const s
 	if ((o->access & PICO_ACCESS_EXECUTE) && (error = check_executable(e->fd)))
 		return error;
 	return pico__stream_opened(&claim, &e, o, c);
+}
+
+int pico__file_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out)
+{
+	const struct pico__open o = { .access = a->record->access };
+	PICO__STREAM struct pico__stream *e = NULL;
+	struct pico__place place;
+	int error = pico__policy_find(&s->policy, a->uri.rest, &place);
+
+	if (error)
+		return error;
+	e = pico__stream_new(s, &file_stream, a->uri.text, o.access);
+	if (!e)
+		return -PICO_ENOMEM;
+	e->mount = place.mount;
+	e->slow = pico__policy_slow(&place);
+	e->fd = open_named(&place, &o);
+	if (e->fd < 0)
+		return e->fd;
+	if ((o.access & PICO_ACCESS_EXECUTE) && (error = check_executable(e->fd)))
+		return error;
+	*out = e;
+	e = NULL;
+	return 0;
 }
 
 /* ---- by name: file: and dir: ---- */

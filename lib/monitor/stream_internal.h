@@ -22,6 +22,7 @@
 #include "host_errno.h"
 #include "names.h"
 #include "policy.h"
+#include "snapshot.h"
 #include "streams.h"
 #include "uri.h"
 
@@ -79,6 +80,7 @@ struct pico__open { uint32_t access, flags, mode; bool want; };
  * the caller knows the error. Called without the lock, stream pinned, but for
  * `closed`: L, the handle has just gone. `destroy`: last use is over. */
 struct pico__stream_ops {
+	uint8_t kind; /* enum pico__stream_kind, of snapshots */
 	bool transfer_blocks; /* read and write run code of the host application */
 	int64_t (*read)(struct pico__stream *e, struct pico__call *c, uint64_t offset, uint64_t size);
 	int64_t (*write)(struct pico__stream *e, struct pico__call *c, uint64_t offset, uint64_t size);
@@ -114,6 +116,7 @@ struct pico__stream {
 	int fd; /* C; host descriptor the monitor keeps, or -1 */
 	uint64_t inode; /* C; of streams that are no files */
 	bool ungranted; /* L; pico__streams_pending owes the guest the descriptor */
+	bool given; /* C; and that is then the guest's alone */
 	bool slow; /* C; its calls may wait for a network or a process */
 	bool linkable; /* C; file without a name that may get one */
 	const struct pico__mountpoint *mount; /* C; files and directories */
@@ -137,6 +140,7 @@ bool pico__streams_host_room(const struct pico__streams *s); /* descriptors of t
 struct pico__claim { struct pico__streams *s; enum pico_handle_type type; int number; };
 #define PICO__CLAIM __attribute__((cleanup(pico__claim_drop)))
 int pico__claim_take(struct pico__claim *claim, struct pico__streams *s, enum pico_handle_type type);
+int pico__claim_take_at(struct pico__claim *claim, struct pico__streams *s, uint64_t handle); /* this one; -PICO_EEXIST */
 void pico__claim_drop(struct pico__claim *claim);
 /* The stream becomes the guest's; takes it (NULLs *e). */
 pico_handle pico__claim_fill(struct pico__claim *claim, struct pico__stream **e);
@@ -196,8 +200,26 @@ int64_t pico__path_delete(struct pico__streams *s, struct pico__uri *uri, uint32
 int64_t pico__path_rename(struct pico__streams *s, struct pico__call *c, uint64_t flags);
 pico_handle pico__memory_adopt(struct pico__streams *s, int fd, uint32_t access, const char *uri);
 void pico__memory_forget(void *memory, void *streams); /* for pico__names_fini */
+/* Numbers all there are but adopted ones, from 1 on, and visits them without the
+ * lock. 0, or what visit said. */
+int pico__memories_each(struct pico__streams *s, int (*visit)(void *user, uint32_t id, int fd, const char *name), void *user);
+uint32_t pico__memory_id(const struct pico__stream *e); /* as just numbered; 0: adopted */
 uint64_t pico__memory_bytes_locked(struct pico__streams *s); /* pages of all memory: streams */
 int pico__console_init(struct pico__streams *s, int number, int fd, const struct pico__app_ops *ops, uint32_t *type_out);
 void pico__console_fini(struct pico__streams *s);
+
+/* ---- after a restore: the same stream again, as far as the policy of now grants
+ * it; not in the table yet. Owed descriptors are in fd. ---- */
+struct pico__again { const struct pico__stream_record *record; struct pico__uri uri; struct pico__memory *memory; };
+typedef int (*pico__again_fn)(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out);
+int pico__file_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out);
+int pico__dir_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out);
+int pico__console_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out);
+int pico__memory_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out);
+int pico__app_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out);
+int pico__server_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out);
+/* Memory that streams of a restore share, empty; name may be NULL. The caller's
+ * reference is given back by pico__memory_forget. */
+int pico__memory_make(struct pico__streams *s, const char *name, struct pico__memory **out, int *fd_out);
 
 #endif

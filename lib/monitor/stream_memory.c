@@ -28,6 +28,9 @@ struct pico__memory {
 	int fd; /* C */
 	uint32_t references; /* L; the name, and each handle */
 	uint64_t census; /* L; counted in this look */
+	uint32_t id; /* L; of the last numbering */
+	bool adopted; /* C */
+	char *name; /* L; or NULL */
 };
 
 /* Old kernels know neither flag; a strict setting of newer ones (memfd_noexec)
@@ -73,6 +76,7 @@ static void memory_put(struct pico__streams *s, struct pico__memory *m)
 	if (ftruncate(m->fd, 0) == 0)
 		fcntl(m->fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
 	pico__close(m->fd);
+	free(m->name);
 	free(m);
 }
 
@@ -96,18 +100,25 @@ static struct pico__memory *memory_find(struct pico__streams *s, const char *uri
 /* Gives the memory its name, unless another thread was first. */
 static int memory_name(struct pico__streams *s, const char *uri, struct pico__memory *m)
 {
+	char *name = strdup(uri);
 	int error;
 
+	if (!name)
+		return -PICO_ENOMEM;
 	pico__streams_lock(s);
 	error = pico__names_find(&s->memories, uri) ? -PICO_EEXIST : pico__charge_locked(s);
 	if (!error) {
 		error = pico__names_add(&s->memories, uri, m);
 		if (error)
 			pico__uncharge_locked(s);
-		else
-			m->references++;
+	}
+	if (!error) {
+		m->references++;
+		m->name = name;
+		name = NULL;
 	}
 	pico__streams_unlock(s);
+	free(name);
 	return error;
 }
 
@@ -190,6 +201,7 @@ static void memory_destroy(struct pico__stream *e)
 }
 
 static const struct pico__stream_ops memory_stream = {
+	.kind = PICO__KIND_MEMORY,
 	.attributes = memory_attributes,
 	.set_length = memory_set_length,
 	.flush = memory_flush,
@@ -272,6 +284,7 @@ pico_handle pico__memory_adopt(struct pico__streams *s, int fd, uint32_t access,
 	error = memory_new(copy, &e->of.memory);
 	if (error)
 		return error;
+	e->of.memory->adopted = true;
 	e->fd = fcntl(fd, F_DUPFD_CLOEXEC, 0); /* what is granted later */
 	if (e->fd < 0)
 		return pico__error(errno);
@@ -307,11 +320,105 @@ static int64_t memory_delete(struct pico__streams *s, struct pico__uri *uri, uin
 		return -PICO_ENOTDIR;
 	pico__streams_lock(s);
 	m = pico__names_remove(&s->memories, uri->text);
-	if (m)
+	if (m) {
 		pico__uncharge_locked(s);
+		free(m->name);
+		m->name = NULL;
+	}
 	pico__streams_unlock(s);
 	memory_put(s, m);
 	return m ? 0 : -PICO_ENOENT;
+}
+
+/* ---- for snapshots ---- */
+
+struct numbering { uint64_t look; uint32_t last, room; struct pico__memory **list; };
+
+static void number_memory(void *memory, void *user)
+{
+	struct pico__memory *m = memory;
+	struct numbering *n = user;
+
+	if (m->adopted || m->census == n->look)
+		return;
+	m->census = n->look;
+	m->id = ++n->last;
+	if (n->list && m->id <= n->room) {
+		m->references++;
+		n->list[m->id - 1] = m;
+	}
+}
+
+static void number_all_locked(struct pico__streams *s, struct numbering *n)
+{
+	n->look = ++s->census;
+	n->last = 0;
+	pico__names_each(&s->memories, number_memory, n);
+	for (uint32_t i = 0; i < s->descriptors.capacity; i++) {
+		struct pico__stream *e = s->descriptors.entry[i];
+
+		if (e && e->ops == &memory_stream)
+			number_memory(e->of.memory, n);
+	}
+}
+
+int pico__memories_each(struct pico__streams *s, int (*visit)(void *user, uint32_t id, int fd, const char *name), void *user)
+{
+	struct numbering n = { 0 };
+	int result = 0;
+
+	pico__streams_lock(s);
+	number_all_locked(s, &n);
+	n.room = n.last;
+	n.list = n.room ? calloc(n.room, sizeof(struct pico__memory *)) : NULL;
+	if (n.list)
+		number_all_locked(s, &n);
+	else if (n.room)
+		result = -PICO_ENOMEM;
+	pico__streams_unlock(s);
+	for (uint32_t i = 0; n.list && i < n.room; i++) {
+		if (!result)
+			result = visit(user, i + 1, n.list[i]->fd, n.list[i]->name);
+		memory_put(s, n.list[i]);
+	}
+	free(n.list);
+	return result;
+}
+
+uint32_t pico__memory_id(const struct pico__stream *e)
+{
+	return e->of.memory->adopted ? 0 : e->of.memory->id;
+}
+
+int pico__memory_make(struct pico__streams *s, const char *name, struct pico__memory **out, int *fd_out)
+{
+	int error = memory_make(s, name, name != NULL, out);
+
+	if (!error)
+		*fd_out = (*out)->fd;
+	return error;
+}
+
+int pico__memory_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out)
+{
+	PICO__STREAM struct pico__stream *e = pico__stream_new(s, &memory_stream, a->uri.text, a->record->access);
+	struct pico__call c = { .grant_count = 0 };
+	int error;
+
+	if (!e || !a->memory)
+		return e ? -PICO_EIO : -PICO_ENOMEM;
+	error = memory_grant(a->memory, a->record->access, &c, 0);
+	if (error)
+		return error;
+	e->fd = c.grant[0].fd;
+	e->given = true;
+	pico__streams_lock(s);
+	e->of.memory = a->memory;
+	a->memory->references++;
+	pico__streams_unlock(s);
+	*out = e;
+	e = NULL;
+	return 0;
 }
 
 /* ---- how much there is ---- */

@@ -24,6 +24,7 @@ static int null_attributes(struct pico__stream *e, struct pico_stream_attributes
 }
 
 const struct pico__stream_ops pico__null_stream = {
+	.kind = PICO__KIND_CONSOLE,
 	.read = null_read,
 	.write = null_write,
 	.attributes = null_attributes,

@@ -188,6 +188,7 @@ static int64_t server_accept(struct pico__stream *server, struct pico__call *c)
 }
 
 static const struct pico__stream_ops server_stream = {
+	.kind = PICO__KIND_SERVER,
 	.attributes = socket_attributes,
 	.accept = server_accept,
 	.closed = server_closed,
@@ -226,6 +227,24 @@ static int64_t open_server(struct pico__streams *s, struct pico__uri *uri, const
 	if (!error)
 		error = server_name(s, e);
 	return error ? error : pico__stream_opened(&claim, &e, o, c);
+}
+
+int pico__server_again(struct pico__streams *s, const struct pico__again *a, struct pico__stream **out)
+{
+	PICO__STREAM struct pico__stream *e = end_new(s, &server_stream, a->uri.text, PICO_ACCESS_READ, pico__streams_inode(s));
+	int error;
+
+	if (!e || !(e->of.server = calloc(1, sizeof(*e->of.server))))
+		return -PICO_ENOMEM;
+	e->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK | EFD_SEMAPHORE);
+	if (e->fd < 0)
+		return pico__error(errno);
+	error = server_name(s, e);
+	if (error)
+		return error;
+	*out = e;
+	e = NULL;
+	return 0;
 }
 
 static int64_t open_client(struct pico__streams *s, struct pico__uri *uri, const struct pico__open *o, struct pico__call *c)

@@ -170,6 +170,42 @@ int pico__claim_take(struct pico__claim *claim, struct pico__streams *s, enum pi
 	return 0;
 }
 
+/* This very number. */
+static int numbers_take_at(struct pico__numbers *n, uint32_t number)
+{
+	int error = 0;
+
+	while (!error && number >= n->capacity)
+		error = numbers_grow(n);
+	if (error)
+		return error;
+	if (n->used[number / 64] >> number % 64 & 1)
+		return -PICO_EEXIST;
+	n->used[number / 64] |= 1ull << number % 64;
+	return 0;
+}
+
+int pico__claim_take_at(struct pico__claim *claim, struct pico__streams *s, uint64_t handle)
+{
+	const enum pico_handle_type type = (enum pico_handle_type)PICO_HANDLE_TYPE(handle);
+	const uint64_t number = PICO_HANDLE_PAYLOAD(handle);
+	int result;
+
+	if ((type != PICO_HT_STREAM && type != PICO_HT_MONITOR) || number < first_number(type) || number >= PICO_NUMBER_MAX)
+		return -PICO_EINVAL;
+	pico__streams_lock(s);
+	result = pico__charge_locked(s);
+	if (!result) {
+		result = numbers_take_at(numbers_of(s, type), (uint32_t)number);
+		if (result < 0)
+			pico__uncharge_locked(s);
+	}
+	pico__streams_unlock(s);
+	if (!result)
+		*claim = (struct pico__claim){ .s = s, .type = type, .number = (int)number };
+	return result;
+}
+
 void pico__claim_drop(struct pico__claim *claim)
 {
 	struct pico__streams *s = claim->s;

@@ -138,6 +138,10 @@ static int pending_one(struct pico__streams *s, struct pico__call *c)
 		return error;
 	pico__streams_lock(s);
 	e->ungranted = false;
+	if (e->given) { /* nobody but the table has it, and the table only until it is granted */
+		pico__close(e->fd);
+		e->fd = -1;
+	}
 	pico__streams_unlock(s);
 	return 1;
 }

@@ -87,6 +87,25 @@ uint32_t pico__streams_count(const struct pico__streams *s);
  * makes them grow by writing, without a request, so a limit must be sampled. */
 uint64_t pico__streams_memory(struct pico__streams *s);
 
+/* ---- snapshots (stream_save.c) ---- */
+struct pico__stream_record;
+typedef int (*pico__streams_save_fn)(void *user, const struct pico__stream_record *r, const char *uri);
+typedef int (*pico__streams_memory_fn)(void *user, uint32_t id, int fd, const char *name);
+/* What each handle is, and the memory behind memory: streams, that first; a
+ * standing guest's. references: of descriptors, by number. What is not 0 ends it. */
+int pico__streams_save(struct pico__streams *s, const uint32_t *references, pico__streams_save_fn each,
+		       pico__streams_memory_fn memory, void *user);
+enum pico__again_result { PICO__AGAIN_NONE, PICO__AGAIN_SAME, PICO__AGAIN_CHANGED, PICO__AGAIN_LOST };
+/* The handle again, as long as there is no guest. 0, or why it is LOST: it is
+ * there, and good for nothing; or NONE: it is not even there. */
+int pico__streams_again(struct pico__streams *s, const struct pico__stream_record *r, const char *uri, void *memory,
+			enum pico__again_result *out);
+/* A stream of the snapshot's own file; grant_later: as for pico__streams_pending,
+ * else the caller does. fd stays the caller's. */
+pico_handle pico__streams_snapshot(struct pico__streams *s, int fd, uint32_t access, bool grant_later);
+void pico__streams_snapshot_end(struct pico__streams *s, pico_handle handle);
+int pico__streams_no_write(void); /* a descriptor that takes no data: what replaces that of a file */
+
 /* The operation of a downcall, by its number; result as the downcall returns it.
  * Calls of other classes: -PICO_ENOSYS. may_block is set for what must run in
  * a worker (fsync, app callbacks, file systems of the network or FUSE). */

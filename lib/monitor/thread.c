@@ -217,11 +217,11 @@ uint32_t pico__thread_census(struct pico *p)
 
 bool pico__thread_room(struct pico *p, uint64_t now)
 {
-	if (p->thread_count < p->config.limits.threads)
+	if (p->thread_count < p->config.limits.threads + p->park.extra)
 		return true;
 	if (now - p->census_at < CENSUS_EVERY)
 		return false;
-	return pico__thread_census(p) < p->config.limits.threads;
+	return pico__thread_census(p) < p->config.limits.threads + p->park.extra;
 }
 
 /* ---- interrupts ---- */
