@@ -8,9 +8,17 @@
 #
 # The one difference is meant: set-id bits never reach the host. The packages
 # come from the mirror that the host's apt uses, and are kept in the build folder.
-. "${srcdir:-.}/tests/tap.sh"
+
+# What follows is root's, writes whole trees and enters them: without a directory of
+# its own it must not begin.
+. "${srcdir:-.}/tests/tap.sh" || exit 1
+case ${tap_tmp:-} in
+*/pico-test.*) [ -d "$tap_tmp" ] || exit 1 ;;
+*) exit 1 ;;
+esac
 
 pico=$(realpath "$builddir/pico")
+[ -x "$pico" ] || { echo "Bail out! no pico in $builddir"; exit 1; }
 root=$tap_tmp/root
 PATH=$PATH:/usr/sbin:/sbin
 path=/usr/sbin:/usr/bin:/sbin:/bin

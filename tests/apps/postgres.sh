@@ -4,8 +4,8 @@
 # PostgreSQL, as an ordinary user, on the host and inside: the single-user server; a server
 # with many backends, parallel workers and clients on a unix socket; what is
 # left when some of them are killed; a benchmark whose books must balance.
-. "${srcdir:-.}/tests/tap.sh"
-. "$srcdir/tests/apps/compare.sh"
+. "${srcdir:-.}/tests/tap.sh" || exit 1
+. "$srcdir/tests/apps/compare.sh" || exit 1
 
 fixture()
 {
