@@ -32,6 +32,7 @@ u64 rlimit_get(unsigned resource) { return limits[resource]; }
 bool capable(int cap __attribute__((unused))) { return false; }
 bool path_noexec(const struct path *p __attribute__((unused))) { return false; }
 void remote_end(struct mm *mm __attribute__((unused))) {}
+void aio_exit(struct mm *mm __attribute__((unused))) {}
 
 struct file *file_alloc(const struct file_ops *ops, u32 flags __attribute__((unused)))
 {
