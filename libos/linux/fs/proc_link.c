@@ -189,15 +189,45 @@ static int read_namespace(struct pseudo *e, char *buf, size_t size)
 	return err ? err : snprintf(buf, size, "%s:[%u]", namespace_kind(e->entry->name), (u32)e->arg);
 }
 
-static const struct pseudo_entry namespace_file = { .name = "ns", .mode = S_IFREG | 0444, .show = pseudo_text, .arg = (u64) "" };
-
 static s64 read_nothing(struct file *f, const struct iobuf *b, u64 pos)
 {
 	(void)f, (void)b, (void)pos;
 	return -EINVAL;
 }
 
-static const struct file_ops namespace_ops = { .name = "anon_inode:[nsfs]", .read = read_nothing };
+#define NS_GET_USERNS 0xb701u
+#define NS_GET_PARENT 0xb702u
+#define NS_GET_NSTYPE 0xb703u
+#define NS_GET_OWNER_UID 0xb704u
+#define NS_USER (FIRST_NAMESPACE + 3)
+#define NS_PID (FIRST_NAMESPACE + 2)
+
+/* All are the first of their kind: above them is nothing that one might see. */
+static long namespace_ioctl(struct file *f, u32 cmd, u64 arg)
+{
+	static const u32 kinds[] = { 0x80, 0x2000000, 0x20000000, 0x10000000, 0x4000000, 0x8000000, 0x20000, 0, 0x40000000 }; /* CLONE_NEW..., by number */
+	const u64 n = f->inode->ino;
+	u32 root = 0;
+
+	switch (cmd) {
+	case NS_GET_USERNS: return -EPERM;
+	case NS_GET_PARENT: return n == NS_USER || n == NS_PID ? -EPERM : -EINVAL;
+	case NS_GET_NSTYPE: return (long)kinds[n - FIRST_NAMESPACE];
+	case NS_GET_OWNER_UID: return n == NS_USER ? put_user(root, arg) : -EINVAL;
+	}
+	return -ENOTTY;
+}
+
+static const struct file_ops namespace_ops = { .name = "anon_inode:[nsfs]", .read = read_nothing, .ioctl = namespace_ioctl };
+
+static int open_namespace(struct pseudo *p, struct file *f)
+{
+	(void)p;
+	f->ops = &namespace_ops;
+	return 0;
+}
+
+static const struct pseudo_entry namespace_file = { .name = "ns", .mode = S_IFREG | 0444, .open = open_namespace };
 
 /* What the link leads to is told from others by its number. */
 static int follow_namespace(struct pseudo *e, struct path *out, struct file **file)

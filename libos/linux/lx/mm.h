@@ -24,6 +24,7 @@ struct task;
 #define VMA_NORESERVE 2048u
 #define VMA_USED 4096u /* was accessible at some time: there may be something in it */
 #define VMA_WRITTEN 8192u /* was writable at some time: it may differ from its file */
+#define VMA_SEALED 32768u /* mseal(2): stays as it is till the program ends */
 #define VMA_THREAD_STACK 16384u /* MAP_STACK: most of it is never touched */
 struct vma {
 	u64 start, end;

@@ -143,6 +143,20 @@ static int populate_range(struct mm *mm, u64 start, u64 end, bool write, bool st
 
 void mm_populate(struct mm *mm, u64 addr, u64 size) { populate_range(mm, addr, addr + size, false, false); }
 
+static bool discards(int number)
+{
+	return number == MADV_DONTNEED || number == MADV_FREE || number == MADV_REMOVE || number == MADV_DONTFORK || number == MADV_WIPEONFORK;
+}
+
+/* What cannot be written cannot be thrown away either. */
+static bool sealed_memory(struct mm *mm, u64 start, u64 end)
+{
+	for (const struct vma *v = vma_find(mm, start); v && v->start < end; v = v->next)
+		if (v->flags & VMA_SEALED && !v->file && !(v->flags & VMA_WRITE))
+			return true;
+	return false;
+}
+
 int mm_advise(struct mm *mm, u64 addr, u64 size, int number)
 {
 	bool populate = number == MADV_POPULATE_READ || number == MADV_POPULATE_WRITE;
@@ -159,7 +173,7 @@ int mm_advise(struct mm *mm, u64 addr, u64 size, int number)
 	if (populate)
 		return populate_range(mm, addr, end, number == MADV_POPULATE_WRITE, true);
 	lock(&mm->lock);
-	int r = advise_range(mm, a, addr, end);
+	int r = discards(number) && sealed_memory(mm, addr, end) ? -EPERM : advise_range(mm, a, addr, end);
 	if (a->set | a->clear)
 		vma_merge(mm, addr, end);
 	unlock(&mm->lock);

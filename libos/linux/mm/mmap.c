@@ -241,7 +241,8 @@ s64 mm_map_locked(struct mm *mm, u64 addr, u64 size, u32 prot, u32 flags, struct
 s64 mm_map(struct mm *mm, u64 addr, u64 size, u32 prot, u32 flags, struct file *file, u64 offset)
 {
 	lock(&mm->lock);
-	s64 a = mm_map_locked(mm, addr, size, prot, flags, file, offset);
+	bool sealed = flags & MAP_FIXED && user_ok(addr, size) && vma_sealed(mm, addr, addr + page_up(size));
+	s64 a = sealed ? -EPERM : mm_map_locked(mm, addr, size, prot, flags, file, offset);
 	unlock(&mm->lock);
 	/* Private anonymous pages came populated from the host. */
 	if (a > 0 && ((flags & MAP_LOCKED) || (flags & POPULATE_FLAGS) == MAP_POPULATE) && (file || (flags & MAP_SHARED)))
@@ -270,10 +271,38 @@ int mm_unmap_locked(struct mm *mm, u64 addr, u64 size)
 	return 0;
 }
 
+bool vma_sealed(struct mm *mm, u64 start, u64 end)
+{
+	for (const struct vma *v = vma_find(mm, start); v && v->start < end; v = v->next)
+		if (v->flags & VMA_SEALED)
+			return true;
+	return false;
+}
+
+int mm_seal(struct mm *mm, u64 addr, u64 size)
+{
+	const u64 end = addr + page_up(size);
+	u64 at = addr;
+	int r = 0;
+
+	if ((addr & ~PAGE_MASK) || (size && !page_up(size)) || end < addr)
+		return -EINVAL;
+	lock(&mm->lock);
+	for (const struct vma *v = vma_find(mm, addr); v && v->start <= at && at < end; v = v->next)
+		at = v->end;
+	if (at < end || vma_split(mm, addr) < 0 || vma_split(mm, end) < 0)
+		r = -ENOMEM;
+	for (struct vma *v = vma_find(mm, addr); !r && v && v->start < end; v = v->next)
+		vma_set_flags(mm, v, v->flags | VMA_SEALED);
+	vma_merge(mm, addr, end);
+	unlock(&mm->lock);
+	return r;
+}
+
 int mm_unmap(struct mm *mm, u64 addr, u64 size)
 {
 	lock(&mm->lock);
-	int r = mm_unmap_locked(mm, addr, size);
+	int r = user_ok(addr, size) && vma_sealed(mm, addr, addr + page_up(size)) ? -EPERM : mm_unmap_locked(mm, addr, size);
 	unlock(&mm->lock);
 	return r;
 }
@@ -310,6 +339,8 @@ static int protect_locked(struct mm *mm, u64 start, u64 end, u32 prot)
 	u64 to = protectable(mm, start, end, prot, &err);
 	if (to == start)
 		return err;
+	if (vma_sealed(mm, start, to))
+		return -EPERM;
 	struct vma *v = vma_find(mm, start);
 	if ((v->start < start || v->end > to) && mm->vma_count >= MAX_MAP_COUNT - 1)
 		return -ENOMEM;

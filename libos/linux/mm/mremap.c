@@ -212,7 +212,9 @@ s64 mm_remap(struct mm *mm, u64 addr, u64 old_size, u64 new_size, u32 flags, u64
 	if (!new_size)
 		return -EINVAL;
 	lock(&mm->lock);
-	s64 r = remap(mm, addr, old_size, new_size, flags, new_addr);
+	bool sealed = (user_ok(addr, old_size) && vma_sealed(mm, addr, addr + MAX(old_size, PAGE_SIZE))) ||
+		(flags & MREMAP_FIXED && user_ok(new_addr, new_size) && vma_sealed(mm, new_addr, new_addr + new_size));
+	s64 r = sealed ? -EPERM : remap(mm, addr, old_size, new_size, flags, new_addr);
 	unlock(&mm->lock);
 	return r;
 }

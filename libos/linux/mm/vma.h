@@ -36,6 +36,8 @@ int vma_split(struct mm *mm, u64 addr); /* a vma that spans addr becomes two; -E
 void vma_add(struct mm *mm, struct vma *v); /* insert and account */
 void vma_remove_range(struct mm *mm, u64 start, u64 end); /* whole vmas; bookkeeping only */
 void vma_merge(struct mm *mm, u64 start, u64 end); /* joins what can be joined in and around the range */
+bool vma_sealed(struct mm *mm, u64 start, u64 end); /* something in there; mm->lock held */
+int mm_seal(struct mm *mm, u64 addr, u64 size);
 void vma_set_flags(struct mm *mm, struct vma *v, u32 flags); /* with accounting */
 bool vma_is_data(u32 flags);
 

@@ -79,6 +79,8 @@ SYSCALL(mlock) { return mm_lock(current->mm, a[0], a[1], true, false); }
 SYSCALL(munlock) { return mm_lock(current->mm, a[0], a[1], false, false); }
 SYSCALL(munlockall) { return mm_lock_all(current->mm, 0); }
 
+SYSCALL(mseal) { return a[2] ? -EINVAL : mm_seal(current->mm, a[0], a[1]); }
+
 SYSCALL(mlock2)
 {
 	if (a[2] & ~(u64)MLOCK_ONFAULT)
