@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The command line of `pico run`: one table of options, one small parser for
+ * The command lines of `pico run` and `pico restore`: one table of options, one small parser for
  * each kind of value. Fills a struct run_options and touches nothing else.
  */
 #include "tool.h"
@@ -273,6 +273,43 @@ static int option_verbose(struct run_options *options, const char *value)
 	return 0;
 }
 
+static int option_name(struct run_options *options, const char *value)
+{
+	if (!control_name_valid(value)) {
+		complain("name '%s': not 1 to 64 letters, digits, '.', '_' and '-'", value);
+		return -1;
+	}
+	options->name = value;
+	return 0;
+}
+
+static int option_verify(struct run_options *options, const char *value)
+{
+	(void)value;
+	options->verify = true;
+	return 0;
+}
+
+static int option_changed_ok(struct run_options *options, const char *value)
+{
+	(void)value;
+	options->changed_ok = true;
+	return 0;
+}
+
+static int option_add_pause(struct run_options *options, const char *value)
+{
+	(void)value;
+	options->add_pause = true;
+	return 0;
+}
+
+static int option_key(struct run_options *options, const char *value)
+{
+	options->key = value;
+	return 0;
+}
+
 static int option_help(struct run_options *options, const char *value)
 {
 	(void)value;
@@ -299,6 +336,11 @@ static const struct {
 	{ "libos", required_argument, option_libos },
 	{ "no-patch", no_argument, option_no_patch },
 	{ "verbose", no_argument, option_verbose },
+	{ "name", required_argument, option_name },
+	{ "verify", no_argument, option_verify },
+	{ "changed-ok", no_argument, option_changed_ok },
+	{ "add-pause", no_argument, option_add_pause },
+	{ "key", required_argument, option_key },
 	{ "help", no_argument, option_help },
 };
 enum { OPTION_COUNT = sizeof(option_table) / sizeof(option_table[0]) };
@@ -368,7 +410,7 @@ int run_options_parse(struct run_options *options, int argc, char **argv)
 	struct option long_options[OPTION_COUNT + 1] = { 0 };
 	int index, result;
 
-	*options = (struct run_options){ .cwd = "/" };
+	*options = (struct run_options){ .cwd = "/", .snapshot_fd = -1 };
 	for (index = 0; index < OPTION_COUNT; index++)
 		long_options[index] = (struct option){ option_table[index].name, option_table[index].has_argument,
 						       NULL, 256 + index };
@@ -393,11 +435,21 @@ int run_options_parse(struct run_options *options, int argc, char **argv)
 	if (options->help)
 		return 0;
 	if (options->argc == 0) {
-		complain("run: no program given; see pico --help");
+		complain("%s; see pico --help", strcmp(argv[0], "restore") ? "run: no program given" : "restore: no file given");
 		return -1;
 	}
 	if (options->root_writable && !options->root) {
 		complain("--root-rw needs --root DIR");
+		return -1;
+	}
+	if (!strcmp(argv[0], "restore")) {
+		options->snapshot = options->argv[0];
+		if (options->argc > 1) {
+			complain("restore: '%s' is one argument too many", options->argv[1]);
+			return -1;
+		}
+	} else if (options->verify || options->changed_ok || options->add_pause || options->key) {
+		complain("--verify, --changed-ok, --add-pause and --key are options of restore");
 		return -1;
 	}
 	add_defaults(options);

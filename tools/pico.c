@@ -12,10 +12,15 @@
 
 static const char help_text[] =
 	"usage: pico run [OPTION]... [--] PROGRAM [ARG]...   run a program in a picoprocess\n"
+	"       pico restore [OPTION]... FILE               go on from a snapshot\n"
+	"       pico snapshot [--stop] [--key FILE] NAME FILE   store a running instance in a file\n"
+	"       pico clone NAME [NEWNAME]                   run a copy of a running instance\n"
+	"       pico ps                                     instances that have a name\n"
+	"       pico inspect [--key FILE] FILE              what is in a snapshot\n"
 	"       pico features                                what this host can promise\n"
 	"       pico version                                 version of the library\n"
 	"\n"
-	"options of run:\n"
+	"options of run and restore:\n"
 	"  --mount HOST[:GUEST[:ro|rw]]  show a host directory or file to the program;\n"
 	"                                read-only unless rw; \\: is a colon in a name\n"
 	"  --root DIR                    host directory that is the program's /, read-only\n"
@@ -32,7 +37,15 @@ static const char help_text[] =
 	"  --stats                       print what was used to standard error at the end\n"
 	"  --no-patch                    leave the program's text as it is (PICO_NO_PATCH in the\n"
 	"                                environment does the same); system calls are slower\n"
+	"  --name NAME                   for snapshot, clone and ps\n"
 	"  --verbose                     print what the library OS and the library log\n"
+	"\n"
+	"of restore only (mounts and the rest are granted anew; program, environment,\n"
+	"ids and host name are the snapshot's):\n"
+	"  --key FILE                    the key it was made with\n"
+	"  --verify                      check all of it first\n"
+	"  --changed-ok                  go on where a file has changed or is gone\n"
+	"  --add-pause                   the program sees the time that passed\n"
 	"\n"
 	"The exit status is the program's; 128+N when signal N ended it; 124 out of time;\n"
 	"125 pico itself failed; 126 PROGRAM cannot be executed; 127 it was not found.\n";
@@ -115,6 +128,11 @@ static const struct {
 	{ "version", command_version },
 	{ "--version", command_version },
 	{ "help", command_help_arguments },
+	{ "restore", command_restore },
+	{ "snapshot", command_snapshot },
+	{ "clone", command_clone },
+	{ "ps", command_ps },
+	{ "inspect", command_inspect },
 	{ "--help", command_help_arguments },
 	{ "-h", command_help_arguments },
 };

@@ -30,6 +30,7 @@ enum { FORWARDED_COUNT = sizeof(forwarded) / sizeof(forwarded[0]) };
 struct run {
 	struct run_options options;
 	struct pico *instance;
+	struct control *control; /* or NULL */
 	int signals; /* signalfd */
 	int terminations; /* SIGTERMs so far: the second kills */
 	bool killed;
@@ -119,6 +120,39 @@ static void fill_stdio(const struct run *run, struct pico_options *o)
 		o->stdio[i].kind = run->stdio_closed[i] ? PICO_STDIO_CLOSED : PICO_STDIO_INHERIT;
 }
 
+static void report(void *user, const char *line)
+{
+	(void)user;
+	complain("%s", line);
+}
+
+/* pico_create, or pico_restore without its start. */
+static int make_instance(struct run *run, const struct pico_options *o, struct pico_error *error)
+{
+	const struct run_options *from = &run->options;
+	struct pico_restore_options r;
+	size_t key_size = 0;
+	void *key = NULL;
+	int result;
+
+	if (!from->snapshot && from->snapshot_fd < 0)
+		return pico_create(o, &run->instance, error);
+	if (from->key && !(key = read_key(from->key, &key_size)))
+		return -PICO_EINVAL;
+	pico_restore_options_init(&r);
+	r.flags = PICO_RESTORE_PAUSED | (from->verify ? PICO_RESTORE_VERIFY : 0) |
+		(from->changed_ok ? PICO_RESTORE_CHANGED_OK : 0) | (from->add_pause ? PICO_RESTORE_ADD_PAUSE : 0);
+	r.path = from->snapshot;
+	r.fd = from->snapshot_fd;
+	r.key = key;
+	r.key_size = key_size;
+	r.options = o;
+	r.report = report;
+	result = pico_restore(&r, &run->instance, error);
+	free(key);
+	return result;
+}
+
 /* Creates the instance. 0, or -1 after complaining. */
 static int create(struct run *run)
 {
@@ -127,7 +161,7 @@ static int create(struct run *run)
 	cleanup_string char *libos = from->libos ? tool_format("%s", from->libos) : find_program("libos-linux");
 	struct pico_mount *mounts;
 	struct pico_options o;
-	struct pico_error error;
+	struct pico_error error = { 0 };
 	int result;
 
 	if (!helper || !libos)
@@ -137,8 +171,10 @@ static int create(struct run *run)
 		mounts[i] = (struct pico_mount){ from->mounts[i].host, from->mounts[i].guest,
 						 from->mounts[i].writable ? 0 : PICO_MOUNT_READ_ONLY, 0 };
 	pico_options_init(&o);
-	o.program = from->argv[0];
-	o.argv = (const char *const *)from->argv;
+	if (from->argc) {
+		o.program = from->argv[0];
+		o.argv = (const char *const *)from->argv;
+	}
 	o.envp = (const char *const *)from->env.item;
 	o.cwd = from->cwd;
 	o.root = from->root;
@@ -161,7 +197,7 @@ static int create(struct run *run)
 	o.libos = libos;
 	o.helper = helper;
 	fill_stdio(run, &o);
-	result = pico_create(&o, &run->instance, &error);
+	result = make_instance(run, &o, &error);
 	free(mounts);
 	if (result < 0) {
 		complain("%s", error.message[0] ? error.message : pico_strerror(result));
@@ -200,14 +236,17 @@ static void take_signals(struct run *run)
 /* Until the instance has ended. */
 static void loop(struct run *run)
 {
-	struct pollfd fds[2] = {
+	struct pollfd fds[3] = {
 		{ .fd = pico_fd(run->instance), .events = POLLIN },
 		{ .fd = run->signals, .events = POLLIN },
+		{ .fd = run->control ? control_fd(run->control) : -1, .events = POLLIN },
 	};
 
 	for (;;) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
 			return;
+		if (fds[2].revents)
+			control_serve(run->control, run->instance);
 		if (fds[1].revents)
 			take_signals(run);
 		if (!fds[0].revents)
@@ -251,11 +290,17 @@ static void print_stats(struct run *run)
 	free(stats);
 }
 
+/* For messages. */
+static const char *name_of(const struct run *run)
+{
+	return run->options.argc ? run->options.argv[0] : run->options.name ? run->options.name : "the copy";
+}
+
 /* The tool's exit status for how the instance ended, complaining where the
  * program itself cannot have said anything. */
 static int exit_status(const struct run *run, const struct pico_exit *end)
 {
-	const char *program = run->options.argv[0];
+	const char *program = name_of(run);
 
 	switch (end->kind) {
 	case PICO_EXITED:
@@ -272,6 +317,8 @@ static int exit_status(const struct run *run, const struct pico_exit *end)
 		complain("%s: out of time after %g s", program, (double)run->options.timeout_ns / 1e9);
 		return TOOL_EXIT_TIMEOUT;
 	}
+	if (end->cause == PICO_CAUSE_STOPPED)
+		return 0;
 	if (end->cause == PICO_CAUSE_KILLED && run->killed)
 		return TOOL_EXIT_SIGNAL + SIGKILL;
 	complain("%s: %s%s%s", program, pico_cause_name(end->cause), end->message[0] ? ": " : "", end->message);
@@ -284,7 +331,11 @@ static int run_instance(struct run *run)
 	int result;
 
 	run->started_ns = now_ns();
-	if (open_signals(run) < 0 || create(run) < 0)
+	if (open_signals(run) < 0)
+		return TOOL_EXIT_FAILED;
+	if (run->options.name && !(run->control = control_open(&run->options)))
+		return TOOL_EXIT_FAILED;
+	if (create(run) < 0)
 		return TOOL_EXIT_FAILED;
 	save_terminal(run);
 	result = pico_start(run->instance);
@@ -295,7 +346,7 @@ static int run_instance(struct run *run)
 	restore_terminal(run);
 	if (result < 0) {
 		const char *message = pico_get_error(run->instance)->message;
-		complain("%s: %s", run->options.argv[0], message[0] ? message : pico_strerror(result));
+		complain("%s: %s", name_of(run), message[0] ? message : pico_strerror(result));
 		return TOOL_EXIT_FAILED;
 	}
 	if (run->options.stats)
@@ -305,10 +356,25 @@ static int run_instance(struct run *run)
 
 static void run_fini(struct run *run)
 {
+	control_close(&run->control);
 	pico_destroy(run->instance);
 	if (run->signals >= 0)
 		close(run->signals);
 	run_options_fini(&run->options);
+}
+
+int run_with_options(struct run_options *options)
+{
+	__attribute__((cleanup(run_fini))) struct run run = { .signals = -1, .options = *options };
+
+	*options = (struct run_options){ .snapshot_fd = -1 };
+	raise_descriptor_limit();
+	return hold_stdio(&run) < 0 ? TOOL_EXIT_FAILED : run_instance(&run);
+}
+
+int command_restore(int argc, char **argv)
+{
+	return command_run(argc, argv);
 }
 
 int command_run(int argc, char **argv)

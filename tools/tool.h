@@ -44,6 +44,11 @@ struct run_options {
 	uint64_t timeout_ns; /* 0: none */
 	uint32_t uid, gid;
 	bool stats, verbose, help;
+	const char *name; /* of the instance, for other calls of this tool; or NULL */
+	bool verify, changed_ok, add_pause; /* restore */
+	const char *key; /* file with the snapshot's key, or NULL */
+	const char *snapshot; /* go on from this file; or NULL */
+	int snapshot_fd; /* or from this one; -1 */
 	bool no_patch; /* PICO_FLAG_NO_PATCH */
 	char **argv; /* program and arguments: the caller's strings */
 	int argc;
@@ -52,7 +57,8 @@ struct run_options {
 /* One line on standard error, "pico: ..." */
 void complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* 0, or -1 after complaining. */
+/* 0, or -1 after complaining. The command's name is argv[0]; what it works on is
+ * the first argument that is no option: a program, or the file of a snapshot. */
 int run_options_parse(struct run_options *options, int argc, char **argv);
 void run_options_fini(struct run_options *options);
 
@@ -64,6 +70,48 @@ char *find_program(const char *name);
 int command_help(void);
 int command_run(int argc, char **argv);
 int command_features(int argc, char **argv);
+int command_restore(int argc, char **argv);
+int command_snapshot(int argc, char **argv);
+int command_clone(int argc, char **argv);
+int command_ps(int argc, char **argv);
+int command_inspect(int argc, char **argv);
+
+/* Runs what the options say and returns the tool's exit status; takes them. */
+int run_with_options(struct run_options *options);
+
+/* The key in a file: 16 bytes or more. NULL after complaining; freed by the caller. */
+void *read_key(const char *path, size_t *size);
+
+/* ---- control.c: instances with a name, and their sockets ---- */
+struct pico;
+struct control;
+/* NULL after complaining: the name is no good, or in use. */
+struct control *control_open(const struct run_options *options);
+int control_fd(const struct control *control); /* readable: call control_serve */
+void control_serve(struct control *control, struct pico *instance);
+void control_close(struct control **control); /* waits for what is being served */
+
+enum control_what { CONTROL_STATUS = 1, CONTROL_SNAPSHOT, CONTROL_POLICY };
+enum { CONTROL_STOP = 1, CONTROL_KEY = 2 }; /* flags */
+struct control_request {
+	uint32_t magic, what, flags, key_size;
+	uint8_t key[64];
+	char path[4096]; /* absolute; empty: into the descriptor that comes along */
+};
+enum control_kind { CONTROL_DONE = 1, CONTROL_PROGRESS, CONTROL_REPORT, CONTROL_MOUNT, CONTROL_ROOT, CONTROL_LIBOS };
+struct control_reply {
+	uint32_t kind; /* DONE is the last */
+	int32_t result; /* DONE: 0 or -PICO_E. MOUNT, ROOT: 1: may be written */
+	uint64_t done, total;
+	char text[4096], text2[4096];
+};
+/* A connection to the instance of that name; -1 after complaining. */
+int control_connect(const char *name);
+int control_ask(int connection, const struct control_request *request, int fd);
+int control_hear(int connection, struct control_reply *reply); /* 1, or 0: hung up */
+/* Calls visit with each name there is. */
+void control_each(void (*visit)(const char *name, void *user), void *user);
+bool control_name_valid(const char *name);
 
 /* Out of memory has no way on in a tool of this kind: it says so and ends. */
 void *tool_alloc(void *old, size_t size);
