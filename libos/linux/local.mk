@@ -44,6 +44,7 @@ libos_linux_SOURCES += \
 	libos/linux/sys/process.c \
 	libos/linux/sys/rlimit.c \
 	libos/linux/sys/sched.c \
+	libos/linux/sys/seccomp.c \
 	libos/linux/sys/signal.c \
 	libos/linux/sys/system.c \
 	libos/linux/sys/table.c \

@@ -15,7 +15,7 @@ guest_tests += fs_loop job_control
 guest_tests += mq_queues sysv_msg sysv_sem sysv_shm
 guest_tests += fs_async fs_core fs_corners fs_numbers fs_steps proc_corners
 guest_tests += fast_calls stress_tree
-guest_tests += fs_flags mm_seal
+guest_tests += fs_flags mm_seal proc_filter
 guest_cxx = cxx_throw
 
 guest_static = $(guest_tests:%=tests/guests/%) tests/guests/ends tests/guests/hostile tests/guests/limits \

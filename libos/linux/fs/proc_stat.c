@@ -5,6 +5,7 @@
  * apart. What it has open and mapped is shown elsewhere.
  */
 #include "proc.h"
+#include "linux/lx/proc.h"
 #include "linux/lx/signal.h"
 #include "linux/lx/syscall.h"
 
@@ -187,6 +188,7 @@ int show_status(struct pseudo *e, struct seq *s)
 		return -ESRCH;
 	struct mm *mm = task_mm(t);
 	const char c = task_state(t);
+	u32 filters;
 	seq_puts(s, "Name:\t");
 	seq_escape(s, t->comm, "\n\\");
 	if (c != 'Z')
@@ -196,7 +198,9 @@ int show_status(struct pseudo *e, struct seq *s)
 	if (mm)
 		memory_lines(s, mm);
 	signal_lines(s, t);
-	seq_puts(s, "Seccomp:\t0\nSeccomp_filters:\t0\nSpeculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunknown\n");
+	const u32 mode = seccomp_mode(t, &filters);
+	seq_printf(s, "Seccomp:\t%u\nSeccomp_filters:\t%u\n", mode, filters);
+	seq_puts(s, "Speculation_Store_Bypass:\tunknown\nSpeculationIndirectBranch:\tunknown\n");
 	cpu_list(s, t);
 	seq_printf(s, "Mems_allowed:\t1\nMems_allowed_list:\t0\nvoluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t0\n", t->switches);
 	if (mm)

@@ -129,6 +129,13 @@ void load_averages(u64 out[3]); /* in units of 1/2048 */
 struct file *pidfd_file(struct process *p, u32 flags); /* NULL: out of memory */
 struct process *pidfd_process(int fd, bool *nonblock); /* reference taken; NULL: no such descriptor */
 
+/* sys/seccomp.c */
+struct pico_context;
+bool seccomp_permits(struct task *t, struct pico_context *c, u64 nr, const u64 a[6]); /* false: c says what happened instead */
+void seccomp_inherit(struct task *t, const struct task *from);
+void seccomp_release(struct task *t);
+u32 seccomp_mode(const struct task *t, u32 *filters);
+
 /* sys/futex.c */
 void futex_init(void);
 void futex_task_exit(struct task *t); /* robust list, PI locks, clear_child_tid */

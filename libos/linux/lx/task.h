@@ -96,6 +96,7 @@ struct task {
 	struct sem_undo_list *sem_undo; /* ipc/sysv_sem.c; shared by CLONE_SYSVSEM; NULL: nothing yet */
 	struct wait_entry wait_slot; /* for a wait on one queue: entries lie in the segment, a waker of another picoprocess reads them */
 	u64 timer_slack, default_slack; /* the second is what a slack of 0 means */
+	void *seccomp; /* sys/seccomp.c: NULL: all calls */
 	u64 dl_runtime, dl_deadline, dl_period; /* SCHED_DEADLINE: told, not kept */
 	u32 pdeath_signal, dumpable_unused;
 	u32 parked; /* atomic: it stands still until the instance goes on */

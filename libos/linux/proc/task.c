@@ -59,6 +59,7 @@ static void task_destroy(struct task *t)
 	if (t->saved_vector)
 		page_free(t->saved_vector, (arch_xstate_size() + PAGE_SIZE - 1) / PAGE_SIZE);
 	kfree(t->futex);
+	seccomp_release(t);
 	process_put(t->process);
 	kfree(t);
 }

@@ -73,6 +73,7 @@ void task_inherit(struct task *t, const struct task *from, const struct clone_re
 		t->rt_priority = from->rt_priority;
 	}
 	memcpy(t->affinity, from->affinity, sizeof(t->affinity));
+	seccomp_inherit(t, from);
 	t->timer_slack = t->default_slack = from->timer_slack;
 }
 

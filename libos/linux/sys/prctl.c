@@ -16,6 +16,8 @@
 /* sys/mm.c */
 s64 prctl_set_vma(const u64 *a);
 s64 prctl_set_mm(const u64 *a);
+/* sys/seccomp.c */
+s64 prctl_set_seccomp(const u64 *a);
 
 #define CAP_KNOWN(n) ((n) <= CAP_LAST_CAP)
 
@@ -181,7 +183,13 @@ static s64 set_thp(const u64 *a)
 }
 
 static s64 set_mm(const u64 *a) { return capable(CAP_SYS_RESOURCE) ? prctl_set_mm(a) : -EPERM; }
-static s64 get_seccomp(const u64 *a) { (void)a; return 0; }
+static s64 get_seccomp(const u64 *a)
+{
+	u32 filters;
+
+	(void)a;
+	return seccomp_mode(current, &filters);
+}
 static s64 get_tsc(const u64 *a) { const s32 v = PR_TSC_ENABLE; return put_user(v, a[1]); }
 static s64 set_tsc(const u64 *a) { return a[1] == PR_TSC_ENABLE ? 0 : a[1] == PR_TSC_SIGSEGV ? -EPERM : -EINVAL; }
 static s64 set_ptracer(const u64 *a) { (void)a; return -EINVAL; }
@@ -225,6 +233,7 @@ static const struct { u32 option; s64 (*fn)(const u64 *a); } options[] = {
 	{ PR_SET_MM, set_mm },
 	{ PR_SET_VMA, prctl_set_vma },
 	{ PR_GET_SECCOMP, get_seccomp },
+	{ PR_SET_SECCOMP, prctl_set_seccomp },
 	{ PR_GET_TSC, get_tsc },
 	{ PR_SET_TSC, set_tsc },
 	{ PR_SET_PTRACER, set_ptracer },

@@ -195,7 +195,6 @@ SYSCALL(reboot)
 }
 
 SYSCALL(ptrace) { return (s32)a[0] != 0 && (s32)a[1] > 0 && (u32)a[1] > 65535 ? -ESRCH : -EPERM; }
-SYSCALL(seccomp) { return -EINVAL; }
 SYSCALL(modify_ldt) { return -ENOSYS; }
 SYSCALL(rseq) { return -ENOSYS; } /* the host's kernel knows nothing of our signals: an abort could be lost */
 SYSCALL(userfaultfd) { return -EPERM; }

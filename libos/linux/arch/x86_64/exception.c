@@ -56,6 +56,8 @@ static void do_syscall(struct task *t, struct pico_context *c)
 	t->orig_rax = nr;
 	c->rcx = c->rip;
 	c->r11 = c->rflags;
+	if (unlikely(t->seccomp) && !seccomp_permits(t, c, nr, a))
+		return;
 	syscall_fn fn = nr < SYSCALL_COUNT ? syscall_table[nr] : NULL;
 	c->rax = (u64)(likely(fn) ? fn(a) : call_unknown(nr));
 }
