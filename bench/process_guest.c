@@ -5,7 +5,9 @@
  *
  * usage: process_guest OPERATION ROUNDS [MIB]
  */
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 #include <sched.h>
 #include <spawn.h>
 #include <stdint.h>
