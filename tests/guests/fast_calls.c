@@ -17,6 +17,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -170,6 +171,100 @@ static void generated(void)
 	CHECK(!memcmp(m, code, sizeof(code)));
 }
 
+/* A debugger's step over a call ends where it would if nothing were changed. */
+static volatile long steps;
+static void step(int n) { (void)n; steps++; }
+#define TRACE(on) __asm__ volatile("sub $128, %%rsp\n\t pushfq\n\t orl $0x100, (%%rsp)\n\t" \
+	"xorl %0, (%%rsp)\n\t popfq\n\t add $128, %%rsp" : : "i"(on ? 0 : 0x100) : "memory", "cc")
+
+static __attribute__((noinline)) long stepped(int on)
+{
+	long r;
+
+	if (on)
+		TRACE(1);
+	__asm__ volatile("mov $39, %%eax\n\t syscall" : "=a"(r) : : "rcx", "r11", "memory");
+	if (on)
+		TRACE(0);
+	return r;
+}
+
+static __attribute__((noinline)) long stepped_library(int on)
+{
+	long r;
+
+	if (on)
+		TRACE(1);
+	r = syscall(SYS_getpid);
+	if (on)
+		TRACE(0);
+	return r;
+}
+
+static void under_steps(void)
+{
+	struct sigaction sa = { .sa_handler = step };
+	long before, after;
+
+	CHECK(sigaction(SIGTRAP, &sa, NULL) == 0);
+	CHECK(stepped(1) == getpid() && stepped_library(1) == getpid());
+	steps = 0;
+	CHECK(stepped(1) == getpid());
+	before = steps;
+	for (int i = 0; i < ROUNDS; i++)
+		CHECK(stepped(0) == getpid() && stepped_library(0) == getpid());
+	CHECK(before > 5 && stepped_library(1) == getpid());
+	for (int i = 0; i < 10; i++) {
+		steps = 0;
+		CHECK(stepped(1) == getpid());
+		after = steps;
+		CHECK(after == before);
+	}
+}
+
+/* A call that no site of is changed. */
+static __attribute__((noinline)) long plain(long nr, long a, long b, long c)
+{
+	long r;
+	register long flags __asm__("r10") = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, fd __asm__("r8") = -1, at __asm__("r9") = 0;
+
+	__asm__ volatile("nop\n\t syscall\n\t nop" : "=a"(r) : "0"(nr), "D"(a), "S"(b), "d"(c), "r"(flags), "r"(fd), "r"(at)
+		: "rcx", "r11", "memory");
+	return r;
+}
+
+/* Whatever lies beside the program's files: memory that the program takes stays its own. */
+static void beside_us(void)
+{
+	unsigned long start = 0, end = 0;
+	char line[512];
+	FILE *f = fopen("/proc/self/maps", "r");
+	int status;
+
+	CHECK(f);
+	while (fgets(line, sizeof(line), f))
+		if (strstr(line, "[pico]"))
+			CHECK(sscanf(line, "%lx-%lx", &start, &end) == 2);
+	fclose(f);
+	if (!start)
+		return;
+	pid_t pid = fork();
+	if (pid == 0) {
+		volatile unsigned char *m = (void *)start;
+		if (plain(SYS_mmap, (long)start, (long)(end - start), PROT_READ | PROT_WRITE) != (long)start)
+			plain(SYS_exit_group, 1, 0, 0);
+		for (unsigned long i = 0; i < end - start; i++)
+			m[i] = 0x5a;
+		for (int i = 0; i < 200; i++)
+			__asm__ volatile("mov $110, %%eax\n\t syscall" : : : "rax", "rcx", "r11", "memory");
+		for (unsigned long i = 0; i < end - start; i++)
+			if (m[i] != 0x5a)
+				plain(SYS_exit_group, 2, 0, 0);
+		plain(SYS_exit_group, 0, 0, 0);
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 int main(void)
 {
 	by_threads(); /* first, while all sites are as they were */
@@ -178,6 +273,8 @@ int main(void)
 	results();
 	under_signals();
 	generated();
+	under_steps();
+	beside_us();
 	by_threads();
 	puts("ok");
 	return 0;

@@ -39,7 +39,7 @@ enum { /* si_code, as <asm/siginfo.h>, which cannot be included beside our own s
 	LX_SEGV_MAPERR = 1,
 	LX_TRAP_BRKPT = 1,
 };
-enum { TRAP_GP = 13, TRAP_PF = 14 };
+enum { TRAP_DB = 1, TRAP_GP = 13, TRAP_PF = 14 };
 
 static s64 call_unknown(u64 nr)
 {
@@ -148,6 +148,10 @@ static void do_illegal(struct task *t, const struct pico_exception *e)
 
 static void do_trap(struct task *t, const struct pico_exception *e)
 {
+	if (e->trap == TRAP_DB && patch_stepped(t, t->regs)) {
+		do_syscall(t, t->regs);
+		return;
+	}
 	const bool kernel = e->code == LX_SI_KERNEL; /* int3: Linux gives no address */
 	fault_signal(t, e, SIGTRAP, e->code > 0 ? e->code : LX_TRAP_BRKPT, kernel ? 0 : e->address ? e->address : t->regs->rip);
 }

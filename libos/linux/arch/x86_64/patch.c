@@ -25,6 +25,7 @@
 #define HOT 24 /* traps, which cost together what patching does */
 #define SLOT 32u
 #define ISLAND_SIZE (4 * PAGE_SIZE)
+#define ISLAND_NAME "[pico]"
 #define REACH (1ull << 30) /* a jump's is two */
 #define MOV_SIZE 5u
 #define RUN 48u /* bytes looked at after a lone site */
@@ -114,7 +115,7 @@ static bool in_reach(u64 island, const struct vma *v)
 
 static u64 new_island(struct mm *mm, const struct vma *v)
 {
-	u64 at = vma_gap_down(mm, ISLAND_SIZE, v->start > REACH / 2 ? v->start - REACH / 2 : PICO_GUEST_BASE, v->start);
+	u64 at = vma_gap_down(mm, ISLAND_SIZE, MAX(v->start, REACH / 2 + PICO_GUEST_BASE) - REACH / 2, v->start);
 
 	if (!at)
 		at = vma_gap_up(mm, ISLAND_SIZE, v->end, MIN(v->end + REACH / 2, PICO_GUEST_END));
@@ -127,16 +128,27 @@ static u64 new_island(struct mm *mm, const struct vma *v)
 		vma_drop(n);
 		return 0;
 	}
-	memcpy(n->name, "[pico]", 7);
+	memcpy(n->name, ISLAND_NAME, sizeof(ISLAND_NAME));
 	vma_add(mm, n);
 	n->flags |= VMA_WRITTEN;
 	return at;
+}
+
+/* A program may unmap what it finds in its maps, or map over it. */
+static bool is_island(const struct mm *mm, u64 start)
+{
+	const struct vma *v = vma_find(mm, start);
+
+	return v && v->start <= start && v->end >= start + ISLAND_SIZE && !memcmp(v->name, ISLAND_NAME, sizeof(ISLAND_NAME)) &&
+	       (v->flags & VMA_ACCESS) == (VMA_READ | VMA_EXEC);
 }
 
 /* Where the next trampoline goes; 0: nowhere near. */
 static u64 take_slot(struct mm *mm, const struct vma *v)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(mm->islands); i++) {
+		if (mm->islands[i].start && !is_island(mm, mm->islands[i].start))
+			mm->islands[i].start = mm->islands[i].used = 0;
 		if (!mm->islands[i].start && !(mm->islands[i].start = new_island(mm, v)))
 			return 0;
 		if (mm->islands[i].used < ISLAND_SIZE / SLOT && in_reach(mm->islands[i].start, v))
@@ -155,6 +167,8 @@ static int put_text(u64 at, const void *bytes, u32 size)
 	return host_protect(start, span, VMA_READ | VMA_EXEC) || err ? -EFAULT : 0;
 }
 
+static const u8 lea[] = { 0x48, 0x8d, 0x0d };
+
 static void put_jump(u8 *b, u64 at, u64 to)
 {
 	const s32 distance = (s32)(to - (at + MOV_SIZE));
@@ -166,7 +180,7 @@ static void put_jump(u8 *b, u64 at, u64 to)
 /* [mov $nr,%eax]; lea back(%rip),%rcx; movabs $entry,%r11; jmp *%r11 */
 static int write_trampoline(u64 at, const struct site *s)
 {
-	static const u8 lea[] = { 0x48, 0x8d, 0x0d }, movabs[] = { 0x49, 0xbb }, jmp[] = { 0x41, 0xff, 0xe3 };
+	static const u8 movabs[] = { 0x49, 0xbb }, jmp[] = { 0x41, 0xff, 0xe3 };
 	const u64 entry = (u64)libos_fast_syscall;
 	u8 b[SLOT], *p = b;
 
@@ -263,25 +277,61 @@ void patch_trapped(struct task *t, const struct pico_context *c)
 
 void patch_forget(void) { memset(sites, 0, sizeof(sites)); }
 
+/* The slot that rip is in and what it does; false: rip is in no trampoline. */
+static bool find_slot(struct mm *mm, u64 rip, struct site *s)
+{
+	u8 b[MOV_SIZE + 7];
+	bool found = false;
+
+	for (size_t i = 0; i < ARRAY_SIZE(mm->islands) && !found; i++) {
+		const u64 start = __atomic_load_n(&mm->islands[i].start, __ATOMIC_RELAXED), slot = start + ((rip - start) & ~(u64)(SLOT - 1));
+		if (!start || rip < start || rip >= start + ISLAND_SIZE)
+			continue;
+		lock(&mm->lock);
+		found = is_island(mm, start);
+		unlock(&mm->lock);
+		if (!found || copy_from_user(b, slot, sizeof(b)))
+			return false;
+		const u32 at = b[0] == 0xb8 ? MOV_SIZE : 0;
+		s32 back;
+		memcpy(&s->nr, b + 1, 4);
+		memcpy(&back, b + at + sizeof(lea), 4);
+		s->through = !at;
+		s->rip = slot + at + sizeof(lea) + 4 + (u64)(s64)back;
+		if (memcmp(b + at, lea, sizeof(lea)))
+			return false;
+	}
+	return found;
+}
+
 /* Unwinders know nothing of trampolines. What was done there so far is nothing
  * that the call would not do. */
 void patch_rewind(struct task *t, struct pico_context *c)
 {
-	const struct mm *mm = t->mm;
-	u8 b[MOV_SIZE + 7];
+	struct site s;
 
-	for (size_t i = 0; mm && i < ARRAY_SIZE(mm->islands) && mm->islands[i].start; i++) {
-		const u64 start = mm->islands[i].start, slot = start + ((c->rip - start) & ~(u64)(SLOT - 1));
-		if (c->rip < start || c->rip >= start + ISLAND_SIZE || copy_from_user(b, slot, sizeof(b)))
-			continue;
-		const u32 lea = b[0] == 0xb8 ? MOV_SIZE : 0;
-		u32 nr;
-		s32 back;
-		memcpy(&nr, b + 1, 4);
-		memcpy(&back, b + lea + 3, 4);
-		if (lea)
-			c->rax = nr;
-		c->rip = slot + lea + 7 + (u64)(s64)back - 2;
+	if (!t->mm || !find_slot(t->mm, c->rip, &s))
 		return;
+	if (!s.through)
+		c->rax = s.nr;
+	c->rip = s.rip - 2;
+}
+
+/* A step from the site of a mov is the mov. One from a lone site would begin
+ * anew for ever; its jumps together are the call. */
+bool patch_stepped(struct task *t, struct pico_context *c)
+{
+	u8 jump[MOV_SIZE];
+	s32 distance;
+	struct site s;
+
+	if (!t->mm || copy_from_user(jump, c->rip, sizeof(jump)))
+		return false;
+	memcpy(&distance, jump + 1, 4);
+	if (jump[0] == 0xe9 && find_slot(t->mm, c->rip + MOV_SIZE + (u64)(s64)distance, &s) && s.through) {
+		c->rip = s.rip;
+		return true;
 	}
+	patch_rewind(t, c);
+	return false;
 }
