@@ -21,7 +21,8 @@
 #include <unistd.h>
 
 extern char **environ;
-static char *const true_argv[] = { "/bin/true", NULL };
+static char true_path[] = "/bin/true";
+static char *const true_argv[] = { true_path, NULL };
 
 static uint64_t now(void)
 {
