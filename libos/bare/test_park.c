@@ -117,7 +117,9 @@ static void serve(void)
 BARE_TEST(host_park)
 {
 	CHECK_EQ(Dk(ProcessCheckpoint)(0), -PICO_EAGAIN);
-	CHECK_EQ(Dk(ProcessCheckpoint)(1), -PICO_EINVAL);
+	CHECK_EQ(Dk(ProcessCheckpoint)(PICO_CHECKPOINT_WRITTEN), -PICO_EAGAIN);
+	CHECK_EQ(Dk(ProcessCheckpoint)(PICO_CHECKPOINT_REQUEST), -PICO_ENOTSUP);
+	CHECK_EQ(Dk(ProcessCheckpoint)(PICO_CHECKPOINT_REQUEST + 1), -PICO_EINVAL);
 	park.threads = threads_wanted();
 	for (uint64_t i = 1; i < park.threads; i++)
 		CHECK(bare_thread(work, (void *)i, NULL) > 0);

@@ -38,23 +38,39 @@ static int copy_range(const struct vma *v, u64 from, u64 to, u64 size)
 	return r;
 }
 
+/* Pages that came from a snapshot are a mapping of its file: let the host grow
+ * that, and what the file has behind them would be there. */
+static int move_pages(const struct mm *mm, const struct vma *v, u64 from, u64 size, u64 to, u64 new_size, bool keep)
+{
+	const u64 whole = mm->restored ? size : new_size;
+	struct vma rest = *v;
+	void *a = (void *)to;
+
+	rest.start = to + whole;
+	rest.end = to + new_size;
+	rest.offset = v->offset + (from - v->start) + whole;
+	if (whole < new_size && host_map(&rest, 0) < 0)
+		return -ENOMEM;
+	const s64 r = Dk(VirtualMemoryAllocate)(&a, whole, PICO_VM_MOVE | PICO_VM_FIXED | (keep ? PICO_VM_KEEP_SOURCE : 0),
+		v->flags & VMA_ACCESS, (void *)from, size);
+	return r < 0 ? (int)r : 0;
+}
+
 static int move_private(const struct mm *mm, const struct vma *v, u64 from, u64 size, u64 to, u64 new_size, bool keep)
 {
-	void *a = (void *)to;
-	s64 r = Dk(VirtualMemoryAllocate)(&a, new_size, PICO_VM_MOVE | PICO_VM_FIXED | (keep ? PICO_VM_KEEP_SOURCE : 0),
-		v->flags & VMA_ACCESS, (void *)from, size);
+	int r = move_pages(mm, v, from, size, to, new_size, keep);
 	if (r >= 0)
 		return keep && mm->restored ? host_discard(mm, v, from, from + size) : 0;
 	r = copy_range(v, from, to, size);
 	if (r < 0)
-		return (int)r;
+		return r;
 	struct vma rest = *v;
 	rest.start = to + size;
 	rest.end = to + new_size;
 	rest.offset = v->offset + (from - v->start) + size;
 	if (new_size > size && (r = host_map(&rest, 0)) < 0) {
 		host_unmap(to, new_size);
-		return (int)r;
+		return r;
 	}
 	if (keep) {
 		return host_discard(mm, v, from, from + size);
