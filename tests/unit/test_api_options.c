@@ -234,6 +234,6 @@ Test(api_options, boot_block)
 	}
 	cr_assert_eq(args, 2);
 	cr_assert_eq(envs, 1);
-	cr_assert_eq(seen, (1u << (PICO_BOOT_UMASK + 1)) - 1, "every record, the end too");
+	cr_assert_eq(seen, (1u << (PICO_BOOT_FLAGS + 1)) - 1, "every record, the end too");
 	pico_destroy(p);
 }
