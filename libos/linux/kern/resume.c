@@ -74,8 +74,10 @@ static int get(u64 place, void *data, u64 size)
 {
 	while (size) {
 		s64 n = Dk(StreamRead)(K->snapshot.stream, K->snapshot.base + place, data, size, NULL);
-		if (n == -PICO_EINTR)
+		if (n == -PICO_EINTR) {
+			interrupt_defer();
 			continue;
+		}
 		if (n <= 0)
 			return n < 0 ? (int)n : -EIO;
 		place += (u64)n;

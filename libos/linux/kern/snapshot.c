@@ -30,7 +30,7 @@ struct plan {
 	u32 run_count, run_room;
 	struct snapshot_run *runs;
 	u8 *buffer;
-	int error;
+	bool interrupted; /* who lent its thread is to know */
 };
 
 void snapshot_begin(pico_handle stream)
@@ -103,11 +103,22 @@ static void drop_plan(struct plan *p)
 
 /* ---- writing ---- */
 
-static int put(u64 place, const void *data, u64 size)
+/* An interrupt lasts until it is taken. A clone has no program to take it, and
+ * whose thread this is must not be looked at there. */
+static bool is_interrupt(struct plan *p, s64 r)
+{
+	if (r != -EINTR)
+		return false;
+	thread_block()->pending = 0;
+	p->interrupted = true;
+	return true;
+}
+
+static int put(struct plan *p, u64 place, const void *data, u64 size)
 {
 	while (size) {
 		s64 n = Dk(StreamWrite)(K->snapshot.stream, K->snapshot.base + place, data, size, NULL);
-		if (n == -PICO_EINTR)
+		if (is_interrupt(p, n))
 			continue;
 		if (n <= 0)
 			return n < 0 ? (int)n : -EIO;
@@ -148,7 +159,7 @@ static int write_run(struct plan *p, u64 start, u64 end)
 	if (start == end)
 		return 0;
 	const u64 place = take_place(end - start);
-	const int err = put(place, (const void *)start, end - start);
+	const int err = put(p, place, (const void *)start, end - start);
 
 	return err ? err : add_run(p, start, (end - start) / PAGE_SIZE, place);
 }
@@ -194,7 +205,10 @@ static int write_changed(struct plan *p, const struct range *r)
 
 	for (u64 at = r->start; at < r->end && !err; at += COMPARE) {
 		const u64 size = MIN(COMPARE, r->end - at);
-		s64 n = file_read_kernel(r->file, p->buffer, size, r->offset + (at - r->start));
+		s64 n;
+		do
+			n = file_read_kernel(r->file, p->buffer, size, r->offset + (at - r->start));
+		while (is_interrupt(p, n));
 		n = MAX(n, 0l);
 		memset(p->buffer + n, 0, size - (u64)n);
 		const u64 inside = page_up((u64)n);
@@ -230,8 +244,8 @@ static int write_table(struct plan *p)
 
 	if ((n + 1) * sizeof(entry) > SNAPSHOT_TABLE_SIZE)
 		return -ENOSPC;
-	const int err = size ? put(place, p->runs, size) : 0;
-	return err ? err : put(n * sizeof(entry), &entry, sizeof(entry));
+	const int err = size ? put(p, place, p->runs, size) : 0;
+	return err ? err : put(p, n * sizeof(entry), &entry, sizeof(entry));
 }
 
 static void write_all(struct plan *p)
@@ -299,6 +313,8 @@ void snapshot_part(void)
 	if (r > 0)
 		return;
 	write_all(p);
+	if (p->interrupted)
+		interrupt_defer();
 	drop_plan(p);
 	writer_done();
 }
