@@ -97,12 +97,21 @@ static int directory_process(int fd, struct process **p)
 {
 	struct file *f = fd_get(fd);
 	const u32 pid = f ? procfs_process(f) : 0;
+	u64 seen = 0;
 
+	if (pid) {
+		const struct lx_timespec *made = &f->inode->btime; /* the directory's, when it was first looked at */
+		seen = (u64)made->sec * NSEC_PER_SEC + (u64)made->nsec - now_real() + now_mono();
+	}
 	if (f)
 		file_put(f);
 	if (!pid)
 		return -EBADF;
 	*p = process_by_pid(pid);
+	if (*p && (*p)->start_time > seen) { /* the number was given to another since */
+		process_put(*p);
+		*p = NULL;
+	}
 	return *p ? 0 : -ESRCH;
 }
 
