@@ -20,8 +20,10 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -434,6 +436,67 @@ static int other_life(int argc, char **argv)
 	return 99;
 }
 
+/* What clone takes and what it refuses. */
+static void odd_arguments(void)
+{
+	int status;
+
+	FAILS(syscall(SYS_clone, CLONE_SETTLS | SIGCHLD, 0, 0, 0, 0x8000123400000000ul), EPERM);
+	FAILS(syscall(SYS_clone, CLONE_SETTLS | SIGCHLD, 0, 0, 0, 0x7ffffffff000ul), EPERM);
+	for (int number = 65; number < 256; number += 19) {
+		pid_t pid = (pid_t)syscall(SYS_clone, number, 0, 0, 0, 0);
+		if (pid == 0)
+			_exit(3);
+		CHECK(pid > 0 && waitpid(pid, &status, __WALL) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 3);
+	}
+}
+
+/* A program that does not fit is started and dies; its file is free again. */
+static void too_large(void)
+{
+	char copy[] = "/tmp/fork_ways.XXXXXX", buf[65536];
+	int in = open(self, O_RDONLY), out = mkstemp(copy), fd;
+	ssize_t n;
+
+	CHECK(in >= 0 && out >= 0);
+	while ((n = read(in, buf, sizeof(buf))) > 0)
+		CHECK(write(out, buf, (size_t)n) == n);
+	CHECK(fchmod(out, 0755) == 0 && close(out) == 0 && close(in) == 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct rlimit little = { 300000, 300000 }, none = { 0, 0 };
+		setrlimit(RLIMIT_CORE, &none);
+		setrlimit(RLIMIT_AS, &little);
+		execl(copy, "copy", "exit", "0", (char *)0);
+		_exit(9);
+	}
+	CHECK(signal_of(pid) == SIGSEGV);
+	CHECK((fd = open(copy, O_WRONLY)) >= 0 && close(fd) == 0 && unlink(copy) == 0);
+}
+
+static double processor_time(void)
+{
+	struct timespec t;
+
+	CHECK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t) == 0);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void own_time(void)
+{
+	const double before = processor_time();
+	pid_t pid = vfork();
+
+	if (pid == 0) {
+		struct timespec t;
+		do
+			clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+		while (t.tv_sec == 0 && t.tv_nsec < 300000000);
+		_exit(0);
+	}
+	CHECK(exit_of(pid) == 0 && processor_time() - before < 0.15);
+}
+
 int main(int argc, char **argv)
 {
 	static char path[4096], top[16];
@@ -453,6 +516,9 @@ int main(int argc, char **argv)
 	orphans();
 	notices();
 	threaded();
+	odd_arguments();
+	too_large();
+	own_time();
 	FAILS(waitpid(-1, NULL, 0), ECHILD);
 	puts("ok");
 	return 0;

@@ -34,7 +34,7 @@ static bool save_program(struct task *t)
 /* Its CPU time stands still now: who waits to hear of it need not. */
 static void be_known_parked(struct task *t)
 {
-	t->cpu_time = cpu_time_thread() - t->cpu_base;
+	t->cpu_time = cpu_time_thread();
 	__atomic_store_n(&t->parked, 1, __ATOMIC_SEQ_CST);
 	wake_up(&K->sync_wait, 0);
 }

@@ -178,7 +178,7 @@ static void sleeper_work(struct task *t)
 	if (unlikely(thread_block()->pending || (flags & TIF_INTERRUPT)))
 		interrupt_take();
 	if (unlikely(flags & TIF_SYNC)) {
-		t->cpu_time = cpu_time_thread() - t->cpu_base;
+		t->cpu_time = cpu_time_thread();
 		__atomic_store_n(&t->cpu_fresh, 1, __ATOMIC_SEQ_CST);
 		__atomic_fetch_and(&t->flags, ~TIF_SYNC, __ATOMIC_SEQ_CST);
 		__atomic_fetch_add(&t->sync_count, 1, __ATOMIC_SEQ_CST);
@@ -316,7 +316,7 @@ void task_sync(struct task *t, bool only_running)
 
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 	if (t == current) {
-		t->cpu_time = cpu_time_thread() - t->cpu_base;
+		t->cpu_time = cpu_time_thread();
 		return;
 	}
 	if (only_running && !__atomic_load_n(&t->in_user, __ATOMIC_SEQ_CST))

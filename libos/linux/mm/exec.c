@@ -364,7 +364,22 @@ static int start_here(struct program *p)
 	return 0;
 }
 
-/* The first program of all has nothing to lose and gets its error. */
+/* As Linux: a signal that nothing can hold off. Nobody else is left in the process. */
+static void die(struct task *t)
+{
+	struct process *p = t->process;
+
+	lock(&p->sig_lock);
+	if (!p->group_exit) {
+		p->group_exit = 1;
+		p->group_exit_code = SIGSEGV;
+	}
+	__atomic_fetch_or(&t->flags, TIF_EXIT, __ATOMIC_SEQ_CST);
+	unlock(&p->sig_lock);
+}
+
+/* The first program of all has nothing to lose and gets its error. Another ends
+ * on its way out, when all that the call holds has been given up. */
 static int commit(struct program *p)
 {
 	struct task *t = current;
@@ -378,7 +393,7 @@ static int commit(struct program *p)
 		mm_leave(old);
 	int r = start_here(p);
 	if (r < 0 && !first)
-		process_exit(SIGKILL);
+		die(t);
 	return r;
 }
 
@@ -447,6 +462,7 @@ int exec_move(void)
 	pico_handle h;
 
 	t->in_user = 0;
+	t->cpu_time = cpu_time_thread();
 	p->task = t;
 	futex_task_exit(t);
 	park_task_comes(true);
@@ -487,7 +503,7 @@ void exec_arrive(u64 param)
 
 	host_threads_init(false);
 	p->task->lender = NULL;
-	p->task->cpu_base = 0;
+	p->task->cpu_base = 0 - p->task->cpu_time; /* what it had used in the old one */
 	p->task->exec = NULL;
 	thread_adopt(p->task);
 	lock(&K->tree_lock);
@@ -500,6 +516,6 @@ void exec_arrive(u64 param)
 	drop(p);
 	Dk(ObjectClose)(h);
 	if (r < 0)
-		process_exit(SIGKILL);
+		process_exit(SIGSEGV);
 	return_to_user();
 }

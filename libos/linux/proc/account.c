@@ -91,7 +91,7 @@ u64 task_cpu_time(struct task *t)
 	struct asked a = { .task = t };
 
 	if (t == current)
-		return cpu_time_thread() - t->cpu_base;
+		return cpu_time_thread();
 	if (!known(t)) {
 		ref_get(&t->ref);
 		ask(&a, 1);
@@ -105,7 +105,7 @@ u64 process_cpu_time(struct process *p)
 
 	refresh(p);
 	if (p == current->process)
-		current->cpu_time = cpu_time_thread() - current->cpu_base;
+		current->cpu_time = cpu_time_thread();
 	lock(&p->lock);
 	sum = p->cpu_time_dead;
 	list_for_each(pos, &p->tasks)
@@ -142,7 +142,7 @@ void machine_refresh(void)
 		unlock(&p->lock);
 	}
 	unlock(&K->tree_lock);
-	current->cpu_time = cpu_time_thread() - current->cpu_base;
+	current->cpu_time = cpu_time_thread();
 	if (n)
 		ask(a, n);
 }

@@ -142,7 +142,7 @@ void process_zombie(struct process *p, u32 status)
 	if (p != K->init) {
 		if (p->exit_signal == SIGCHLD)
 			signal_notify_parent(p, code, value);
-		else if (p->exit_signal && parent)
+		else if (p->exit_signal && p->exit_signal <= 64 && parent) /* clone(2) takes any number */
 			signal_send_process(parent, (int)p->exit_signal, NULL);
 		if (unwanted)
 			process_release(p);
@@ -245,7 +245,7 @@ void task_exit(u32 wait_status)
 	t->exit_code = wait_status;
 	stop_taking_signals(t);
 	futex_task_exit(t);
-	t->cpu_time = cpu_time_thread() - t->cpu_base;
+	t->cpu_time = cpu_time_thread();
 	leave_shared(t);
 	/* The leader's number stays taken until the process is reaped, or is the
 	 * number of the task that execs. */

@@ -95,7 +95,8 @@ void thread_lend(struct task *child)
 	if (arch_save_vector(t->saved_vector))
 		panic("vfork: the vector state of task %u cannot be stored", t->tid);
 	child->lender = t;
-	child->cpu_base = cpu_time_thread();
+	t->cpu_time = cpu_time_thread();
+	child->cpu_base = t->cpu_base + t->cpu_time;
 	__atomic_store_n(&t->lent, 1, __ATOMIC_SEQ_CST);
 	wake_up(&K->sync_wait, 0);
 	load_program(child);
@@ -111,6 +112,7 @@ static void __attribute__((noreturn)) take_back(struct task *t)
 	load_program(t);
 	if (arch_load_vector(t->saved_vector))
 		panic("vfork: the vector state of task %u cannot be loaded", t->tid);
+	t->cpu_base += cpu_time_thread() - t->cpu_time; /* what the thread did meanwhile was the child's */
 	__atomic_store_n(&t->lent, 0, __ATOMIC_SEQ_CST);
 	return_to_user();
 }

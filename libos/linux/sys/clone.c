@@ -17,6 +17,7 @@
 #include <linux/signal.h>
 
 #define CLONE_NAMESPACES (CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWTIME)
+#define TLS_END 0x7ffffffff000ull /* where a processor of four levels ends a program's half, less a page */
 #define CLONE3_KNOWN (0xffffffffull | CLONE_CLEAR_SIGHAND | CLONE_INTO_CGROUP)
 
 /* The combinations Linux refuses, in its order. */
@@ -40,6 +41,8 @@ static int check_flags(const struct clone_request *r)
 		return -EINVAL;
 	if (f & CLONE_NAMESPACES)
 		return capable(CAP_SYS_ADMIN) || (f & CLONE_NEWUSER) ? -EINVAL : -EPERM; /* no namespaces here */
+	if ((f & CLONE_SETTLS) && r->tls >= TLS_END)
+		return -EPERM;
 	return 0;
 }
 

@@ -18,7 +18,7 @@
 u64 now_mono(void) { return (u64)Dk(SystemTimeQuery)(PICO_CLOCK_MONOTONIC); }
 u64 now_real(void) { return (u64)Dk(SystemTimeQuery)(PICO_CLOCK_REALTIME); }
 u64 cpu_time_process(void) { return (u64)Dk(SystemTimeQuery)(PICO_CLOCK_PROCESS_CPU); }
-u64 cpu_time_thread(void) { return (u64)Dk(SystemTimeQuery)(PICO_CLOCK_THREAD_CPU); }
+u64 cpu_time_thread(void) { return (u64)Dk(SystemTimeQuery)(PICO_CLOCK_THREAD_CPU) - current->cpu_base; }
 
 /* ---- clocks ---- */
 
