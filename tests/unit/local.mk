@@ -31,3 +31,6 @@ criterion_tests += tests/unit/test_park
 
 # Too much of everything, with the guest program tests/guests/limits.
 criterion_tests += tests/unit/test_limits
+
+# Snapshots, with the guest program tests/guests/park.
+criterion_tests += tests/unit/test_snapshot
