@@ -96,9 +96,10 @@ static void check_nothing_lost(void)
 	for (unsigned i = 0; i < CLASS_COUNT; i++)
 		kept += MEM->classes[i].empty * MEM->classes[i].slab_pages;
 	cr_assert_eq(MEM->used, kept);
-	size_t most = MEM->page_count / 2;
+	/* Runs are aligned as their size; the descriptors lie among the first. */
+	size_t most = MEM->page_count / 4;
 	void *p = page_alloc(most);
-	cr_assert(p, "half of the segment in one run");
+	cr_assert(p, "a quarter of the segment in one run");
 	page_free(p, most);
 }
 

@@ -141,6 +141,7 @@ static void setup(void)
 {
 	struct pico_abi_page *page = host_setup();
 	mem_init((void *)PICO_SEGMENT_BASE, HOST_SEGMENT_SIZE);
+	K->knobs.max_map_count = 65530;
 	page->call.VirtualMemoryAllocate = vm_allocate;
 	page->call.VirtualMemoryFree = vm_free;
 	page->call.VirtualMemoryProtect = vm_protect;
