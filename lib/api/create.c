@@ -111,20 +111,12 @@ static int check_processor(struct pico_error *error)
 
 static int attach(struct pico *p, struct pico_error *error)
 {
-	struct pico__spawn_error trouble = { 0 };
-	int rc = check_processor(error);
+	int rc = p->libos_fd = pico__libos_open(p->config.libos, &p->libos, error);
 
-	if (rc == 0)
-		rc = p->libos_fd = pico__libos_open(p->config.libos, &p->libos, error);
 	if (rc >= 0)
 		rc = pico__guard_get(&p->guard, error);
 	if (rc < 0)
 		return rc;
-	rc = pico__helper_get(p->config.helper, &p->helper, &trouble);
-	if (rc < 0) {
-		p->helper = NULL;
-		return spawn_failed(&trouble, rc, error);
-	}
 	/* Before the seed, so that its exit is heard of whatever comes. */
 	rc = pico__guard_watch_helper(p->guard, p->helper);
 	if (rc < 0) {
@@ -143,12 +135,32 @@ static int attach(struct pico *p, struct pico_error *error)
 	return 0;
 }
 
-static int create(const struct pico_options *options, struct pico **out, struct pico_error *error)
+static void put_helper(struct pico__helper **helper)
 {
-	__attribute__((cleanup(pico__config_fini))) struct pico__config config;
-	int rc = pico__options_copy(options, &config, error);
+	pico__helper_put(*helper);
+}
 
-	return rc < 0 ? rc : pico__instance_new(&config, NULL, out, error);
+/* The helper comes first: a new one works on its start while memory and policy
+ * are made here. */
+static int make(struct pico__config *config, struct pico__restore *restore, struct pico **out, struct pico_error *error)
+{
+	__attribute__((cleanup(put_helper))) struct pico__helper *helper = NULL;
+	struct pico__spawn_error trouble = { 0 };
+	int rc = check_processor(error);
+
+	if (rc < 0)
+		return rc;
+	rc = pico__helper_get(config->helper, &helper, &trouble);
+	if (rc < 0) {
+		helper = NULL;
+		return spawn_failed(&trouble, rc, error);
+	}
+	rc = pico__instance_new(config, restore, out, error);
+	if (rc < 0)
+		return rc;
+	(*out)->helper = helper;
+	helper = NULL;
+	return 0;
 }
 
 int pico__create_restored(const struct pico_options *options, struct pico__restore *restore, struct pico **out, struct pico_error *error)
@@ -160,7 +172,7 @@ int pico__create_restored(const struct pico_options *options, struct pico__resto
 	if (rc == 0)
 		rc = pico__restore_check(restore, config.libos, error);
 	if (rc == 0)
-		rc = pico__instance_new(&config, restore, &p, error);
+		rc = make(&config, restore, &p, error);
 	if (rc < 0)
 		return rc;
 	rc = attach(p, error);
@@ -173,17 +185,23 @@ int pico__create_restored(const struct pico_options *options, struct pico__resto
 
 int pico__create_detached(const struct pico_options *options, struct pico **out, struct pico_error *error)
 {
-	return create(options, out, error);
+	__attribute__((cleanup(pico__config_fini))) struct pico__config config;
+	int rc = pico__options_copy(options, &config, error);
+
+	return rc < 0 ? rc : pico__instance_new(&config, NULL, out, error);
 }
 
 int pico_create(const struct pico_options *options, struct pico **out, struct pico_error *error)
 {
+	__attribute__((cleanup(pico__config_fini))) struct pico__config config = { 0 };
 	struct pico *p;
 	int rc;
 
 	if (!out)
 		return pico__error_set(error, PICO_EINVAL, 0, "pico_create", "out is NULL");
-	rc = create(options, &p, error);
+	rc = pico__options_copy(options, &config, error);
+	if (rc == 0)
+		rc = make(&config, NULL, &p, error);
 	if (rc < 0)
 		return rc;
 	rc = attach(p, error);

@@ -20,14 +20,28 @@
 
 #pragma GCC visibility push(hidden)
 
+/* What the watchdog makes while the others go on: written by it alone, read
+ * when `made` is readable. In a page the helper's processes share, which none
+ * of them keeps. */
+struct helper_beside {
+	uint32_t features; /* PICO_HELPER_ bits */
+	uint32_t flags; /* the same as setns() wants them */
+	int32_t refused; /* errno of the first refused */
+	uint32_t refused_index; /* in the table of isolate.c */
+};
+
 struct helper {
 	int control; /* to the host: struct pico_control */
 	int spawn; /* zygote's end of the spawn socket */
 	int host; /* pidfd of the host process */
 	int self; /* pidfd of the helper, for its children */
 	int watchdog, zygote; /* their pidfds */
+	int made, joined; /* eventfds: the watchdog's namespaces are there; the zygote is in them */
+	struct helper_beside *beside; /* NULL when this process has joined */
+	bool ready; /* told so to the host: nothing is reported before */
 	int32_t group; /* the watchdog's pid, and the group's; 0: none yet */
 	int32_t reported; /* pid told to the host and not acknowledged yet; 0: none */
+	uint32_t uid, gid; /* before the user namespace */
 	uint32_t features; /* PICO_HELPER_ bits */
 	int32_t refused; /* errno of the first namespace refused; 0: none */
 	const char *refused_name;
@@ -50,9 +64,18 @@ void vdso_place(struct pico_gate_params *params);
 void vdso_test(struct pico_gate_params *params);
 
 /* isolate.c: no step but dropping root is required; the others are recorded in
- * h->features and h->refused. Returns 0 or a negative errno. */
+ * h->features and h->refused. Returns 0 or a negative errno.
+ *
+ * A net namespace takes longer than all the rest. So the helper makes user and
+ * pid namespaces, starts the watchdog, and goes on with the file tree, while the
+ * watchdog makes the remaining ones for all; each other process joins them, a
+ * seed before it has a filter. The right to do so is kept until then. */
 int helper_drop_root(struct helper *h, const char **what);
-void helper_enter_namespaces(struct helper *h);
+void helper_enter_first(struct helper *h);
+void helper_drop_bounding_set(void);
+void helper_enter_root(struct helper *h); /* ids, mount namespace and empty root */
+void helper_make_beside(struct helper *h); /* the watchdog's part */
+int helper_join(struct helper *h); /* waits for that, enters; no capability is left afterwards */
 void helper_drop_capabilities(void);
 
 /* The children's bodies. */
@@ -69,6 +92,7 @@ struct order {
 	int32_t host, helper; /* pidfds, for a keeper */
 	uint32_t features; /* PICO_HELPER_ bits */
 	uintptr_t stack_top; /* end of the stack the kernel gave the helper */
+	struct helper *zygote; /* whose the descriptors are */
 };
 /* Zygote: the mailbox in its place, for itself and for the seed's copy. */
 int seed_map_mailbox(int fd);

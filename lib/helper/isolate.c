@@ -25,7 +25,7 @@ static int set_capabilities(uint64_t set)
 	return (int)sys(capset, &head, data);
 }
 
-static void drop_bounding_set(void)
+void helper_drop_bounding_set(void)
 {
 	for (int i = 0; i < 64; i++)
 		if (sys(prctl, PR_CAPBSET_DROP, i) == -EINVAL)
@@ -35,7 +35,6 @@ static void drop_bounding_set(void)
 void helper_drop_capabilities(void)
 {
 	sys(prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
-	drop_bounding_set();
 	set_capabilities(0);
 }
 
@@ -50,9 +49,10 @@ static bool is_root(void)
 	return false;
 }
 
-/* The right to make namespaces is kept over the change of user, and dropped by
- * helper_drop_capabilities: where user namespaces are forbidden, a root host's
- * helper still gets the others. */
+/* The rights to make namespaces and to empty the bounding set are kept over the
+ * change of user, and dropped by helper_drop_capabilities: where user namespaces
+ * are forbidden, a root host's helper still gets the others. (A new user
+ * namespace would fill the bounding set again, so it is emptied after that.) */
 int helper_drop_root(struct helper *h, const char **what)
 {
 	long error;
@@ -61,7 +61,6 @@ int helper_drop_root(struct helper *h, const char **what)
 		return set_capabilities(0);
 	}
 	sys(prctl, PR_SET_KEEPCAPS, 1);
-	drop_bounding_set();
 	*what = "setgroups";
 	error = sys(setgroups, 0, 0);
 	if (error == 0 || error == -EPERM) { /* EPERM: denied in this user namespace, or no right; the next call tells */
@@ -80,7 +79,7 @@ int helper_drop_root(struct helper *h, const char **what)
 	if (error == -EINVAL)
 		error = 0;
 	sys(prctl, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL);
-	set_capabilities(1ull << CAP_SYS_ADMIN);
+	set_capabilities(1ull << CAP_SYS_ADMIN | 1ull << CAP_SETPCAP);
 	return (int)error;
 }
 
@@ -149,36 +148,102 @@ static bool empty_root(void)
 	return sys(mount, 0, "/", 0, MS_REMOUNT | MS_RDONLY | flags, "mode=0755,size=4k,nr_inodes=2") == 0;
 }
 
+enum stage { FIRST, ROOT, BESIDE };
 static const struct {
 	int flag;
+	enum stage stage;
 	uint32_t feature;
 	const char *name;
 } namespaces[] = {
-	{ CLONE_NEWUSER, PICO_HELPER_USERNS, "user" },
-	{ CLONE_NEWNS, PICO_HELPER_MNTNS, "mount" },
-	{ CLONE_NEWIPC, PICO_HELPER_IPCNS, "ipc" },
-	{ CLONE_NEWUTS, PICO_HELPER_UTSNS, "uts" },
-	{ CLONE_NEWPID, PICO_HELPER_PIDNS, "pid" },
-	{ CLONE_NEWNET, PICO_HELPER_NETNS, "net" },
+	{ CLONE_NEWUSER, FIRST, PICO_HELPER_USERNS, "user" },
+	{ CLONE_NEWPID, FIRST, PICO_HELPER_PIDNS, "pid" },
+	{ CLONE_NEWNS, ROOT, PICO_HELPER_MNTNS, "mount" },
+	{ CLONE_NEWNET, BESIDE, PICO_HELPER_NETNS, "net" },
+	{ CLONE_NEWIPC, BESIDE, PICO_HELPER_IPCNS, "ipc" },
+	{ CLONE_NEWUTS, BESIDE, PICO_HELPER_UTSNS, "uts" },
 };
+#define NAMESPACES (sizeof namespaces / sizeof *namespaces)
 
-void helper_enter_namespaces(struct helper *h)
+static void enter(enum stage stage, struct helper_beside *result)
 {
-	uint32_t uid = (uint32_t)sys(geteuid), gid = (uint32_t)sys(getegid);
+	for (unsigned i = 0; i < NAMESPACES; i++) {
+		long error;
+		if (namespaces[i].stage != stage)
+			continue;
+		error = sys(unshare, namespaces[i].flag);
+		if (error == 0) {
+			result->features |= namespaces[i].feature;
+			result->flags |= (uint32_t)namespaces[i].flag;
+		} else if (!result->refused) {
+			result->refused = (int32_t)-error;
+			result->refused_index = i;
+		}
+	}
+}
+
+static void record(struct helper *h, const struct helper_beside *result)
+{
+	h->features |= result->features;
+	if (result->refused && !h->refused) {
+		h->refused = result->refused;
+		h->refused_name = namespaces[result->refused_index].name;
+	}
+}
+
+void helper_enter_first(struct helper *h)
+{
+	struct helper_beside result = { 0 };
+	h->uid = (uint32_t)sys(geteuid);
+	h->gid = (uint32_t)sys(getegid);
 	/* After a change of user the process is not dumpable, and its /proc
 	 * files, the maps among them, belong to root. Undone by the caller. */
 	sys(prctl, PR_SET_DUMPABLE, 1);
-	for (unsigned i = 0; i < sizeof namespaces / sizeof *namespaces; i++) {
-		long error = sys(unshare, namespaces[i].flag);
-		if (error == 0)
-			h->features |= namespaces[i].feature;
-		else if (!h->refused) {
-			h->refused = (int32_t)-error;
-			h->refused_name = namespaces[i].name;
-		}
-		if (error == 0 && namespaces[i].flag == CLONE_NEWUSER)
-			map_ids(uid, gid);
-	}
+	enter(FIRST, &result);
+	record(h, &result);
+}
+
+void helper_enter_root(struct helper *h)
+{
+	struct helper_beside result = { 0 };
+	if (h->features & PICO_HELPER_USERNS)
+		map_ids(h->uid, h->gid);
+	enter(ROOT, &result);
+	record(h, &result);
 	if ((h->features & PICO_HELPER_MNTNS) && empty_root())
 		h->features |= PICO_HELPER_EMPTY_ROOT;
+}
+
+void helper_make_beside(struct helper *h)
+{
+	uint64_t one = 1;
+	enter(BESIDE, h->beside);
+	sys(write, h->made, &one, sizeof one);
+}
+
+/* Where the kernel does not let a pidfd be joined (before 5.8, or a security
+ * module), namespaces of one's own do as well. */
+static int enter_like(const struct helper_beside *wanted, int watchdog)
+{
+	struct helper_beside own = { 0 };
+	if (!wanted->flags || sys(setns, watchdog, wanted->flags) == 0)
+		return 0;
+	enter(BESIDE, &own);
+	return own.features == wanted->features ? 0 : -EPERM;
+}
+
+int helper_join(struct helper *h)
+{
+	struct pollfd p[2] = { { .fd = h->made, .events = POLLIN }, { .fd = h->watchdog, .events = POLLIN } };
+	int error;
+	while (!p[0].revents) {
+		sys(ppoll, p, 2, 0, 0, 8);
+		if (p[1].revents)
+			return -ECHILD;
+	}
+	record(h, h->beside);
+	error = enter_like(h->beside, h->watchdog);
+	helper_drop_capabilities();
+	sys(munmap, h->beside, PICO_PAGE_SIZE);
+	h->beside = NULL;
+	return error;
 }

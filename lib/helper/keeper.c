@@ -96,8 +96,10 @@ static _Noreturn void keeper_main(void)
 /* In a user namespace of its own the kernel counts the instance's threads. */
 void keeper_unshare(const struct order *o)
 {
-	if ((o->features & PICO_HELPER_USERNS) && sys(unshare, CLONE_NEWUSER) == 0)
+	if ((o->features & PICO_HELPER_USERNS) && sys(unshare, CLONE_NEWUSER) == 0) {
+		helper_drop_bounding_set();
 		helper_drop_capabilities();
+	}
 }
 
 static void make_table(const struct order *o)

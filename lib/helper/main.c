@@ -10,6 +10,7 @@
  */
 #include <linux/auxvec.h>
 #include <linux/close_range.h>
+#include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/signalfd.h>
 
@@ -59,6 +60,7 @@ static void send_ready(struct helper *h)
 	copy_text(m.text, sizeof m.text, h->refused_name);
 	if (sys_send(h->control, &m, sizeof m) < 0)
 		helper_end(h);
+	h->ready = true;
 }
 
 /* ---- reaping ----
@@ -70,7 +72,7 @@ static void report_next(struct helper *h)
 {
 	siginfo_t info;
 	struct pico_control m = { .kind = PICO_CONTROL_EXITED };
-	if (h->reported)
+	if (h->reported || !h->ready)
 		return;
 	info.si_pid = 0;
 	if (sys(waitid, P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL, 0) < 0 || !info.si_pid)
@@ -106,12 +108,23 @@ static void on_control(struct helper *h)
 		reap(h, m.pid);
 }
 
+/* The last of the namespaces is there: what this host can promise is known. */
+static void on_made(struct helper *h)
+{
+	int error = helper_join(h);
+	if (error)
+		helper_fail(h, error, "joining the namespaces");
+	sys(close, h->made);
+	send_ready(h);
+	report_next(h);
+}
+
 static _Noreturn void serve(struct helper *h, int signals)
 {
-	enum { HOST, WATCHDOG, ZYGOTE, CONTROL, SIGNAL, COUNT };
+	enum { HOST, WATCHDOG, ZYGOTE, CONTROL, SIGNAL, MADE, COUNT };
 	struct pollfd p[COUNT] = {
 		[HOST] = { .fd = h->host }, [WATCHDOG] = { .fd = h->watchdog }, [ZYGOTE] = { .fd = h->zygote },
-		[CONTROL] = { .fd = h->control }, [SIGNAL] = { .fd = signals },
+		[CONTROL] = { .fd = h->control }, [SIGNAL] = { .fd = signals }, [MADE] = { .fd = h->made },
 	};
 	struct signalfd_siginfo seen;
 	for (int i = 0; i < COUNT; i++)
@@ -121,6 +134,10 @@ static _Noreturn void serve(struct helper *h, int signals)
 			continue;
 		if (p[HOST].revents || p[WATCHDOG].revents || p[ZYGOTE].revents)
 			helper_end(h);
+		if (p[MADE].revents) {
+			on_made(h);
+			p[MADE].fd = -1;
+		}
 		if (p[SIGNAL].revents) {
 			sys(read, signals, &seen, sizeof seen);
 			report_next(h);
@@ -197,7 +214,25 @@ static int start_child(int *pidfd)
 	return (int)pid;
 }
 
-static void start_children(struct helper *h, uintptr_t stack_top)
+static int event(struct helper *h)
+{
+	long fd = sys(eventfd2, 0, 02000000 /* EFD_CLOEXEC */);
+	if (fd < 0)
+		helper_fail(h, (int)fd, "eventfd");
+	return (int)fd;
+}
+
+static void share_beside(struct helper *h)
+{
+	long at = sys(mmap, 0, PICO_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (at < 0)
+		helper_fail(h, (int)at, "shared page");
+	h->beside = (struct helper_beside *)at;
+	h->made = event(h);
+	h->joined = event(h);
+}
+
+static void start_watchdog(struct helper *h)
 {
 	int pid = (int)sys(getpid);
 	h->self = (int)sys(pidfd_open, pid, 0);
@@ -210,13 +245,18 @@ static void start_children(struct helper *h, uintptr_t stack_top)
 		helper_fail(h, pid, "fork of the watchdog");
 	sys(setpgid, pid, pid);
 	h->group = pid;
-	pid = start_child(&h->zygote);
+}
+
+static void start_zygote(struct helper *h, uintptr_t stack_top)
+{
+	int pid = start_child(&h->zygote);
 	if (pid == 0)
 		zygote_main(h, stack_top);
 	if (pid < 0)
 		helper_fail(h, pid, "fork of the zygote");
 	sys(close, h->spawn);
 	sys(close, h->self);
+	sys(close, h->joined);
 }
 
 __attribute__((used)) _Noreturn void helper_main(const uintptr_t *stack)
@@ -241,13 +281,15 @@ __attribute__((used)) _Noreturn void helper_main(const uintptr_t *stack)
 	error = helper_probe(&pico_gate_params, auxv, &what);
 	if (error)
 		helper_fail(&h, (int)error, what);
-	helper_enter_namespaces(&h);
-	helper_drop_capabilities();
+	helper_enter_first(&h);
+	helper_drop_bounding_set();
+	share_beside(&h);
+	start_watchdog(&h);
+	helper_enter_root(&h);
 	sys(prctl, PR_SET_DUMPABLE, 0);
-	start_children(&h, find_stack_top(auxv, (uintptr_t)stack));
+	start_zygote(&h, find_stack_top(auxv, (uintptr_t)stack));
 	signals = sys(signalfd4, -1, &child, sizeof child, 02000000 /* SFD_CLOEXEC */);
 	if (signals < 0)
 		helper_fail(&h, (int)signals, "signalfd");
-	send_ready(&h);
 	serve(&h, (int)signals);
 }

@@ -196,15 +196,25 @@ static long install_filter(const struct order *o)
 	return sys(seccomp, SECCOMP_SET_MODE_FILTER, o->wanted_flags, &filter);
 }
 
+/* What the zygote has not done yet. */
+static void join(const struct order *o)
+{
+	if (o->zygote->beside)
+		seed_check(PICO_SEED_PRCTL, helper_join(o->zygote));
+}
+
 _Noreturn void seed_main(const struct order *o)
 {
 	long listener;
-	if (order_has_bell(o))
+	if (order_has_bell(o)) {
+		join(o); /* out of a further user namespace it could not */
 		keeper_unshare(o);
+	}
 	set_limits(&o->order.limits);
 	set_process(o->order.name);
 	map_all(o);
 	fill_params(o);
+	join(o); /* as late as can be: the watchdog works on it meanwhile */
 	if (order_has_bell(o))
 		keeper_start(o);
 	set_signals();

@@ -181,25 +181,44 @@ static uint32_t filter_flags(void)
 	return SECCOMP_FILTER_FLAG_NEW_LISTENER;
 }
 
+/* As soon as it can, but an order that is there goes first: its seed joins by
+ * itself, and shares the descriptors that are closed here. */
+static void join(struct helper *h)
+{
+	uint64_t one = 1;
+	if (helper_join(h) < 0)
+		sys_exit(1);
+	sys(write, h->joined, &one, sizeof one);
+	sys(close, h->joined);
+	sys(close, h->made);
+	sys(close, h->watchdog);
+}
+
 _Noreturn void zygote_main(struct helper *h, uintptr_t stack_top)
 {
 	struct order o = {
 		.stack_top = stack_top, .filter_flags = filter_flags(),
-		.host = h->host, .helper = h->self, .features = h->features,
+		.host = h->host, .helper = h->self, .features = h->features, .zygote = h,
 	};
-	struct pollfd p[2] = { { .fd = h->spawn, .events = POLLIN }, { .fd = h->self, .events = POLLIN } };
+	struct pollfd p[3] = { { .fd = h->spawn, .events = POLLIN }, { .fd = h->self, .events = POLLIN },
+			       { .fd = h->made, .events = POLLIN } };
 	int received;
 	sys(prctl, PR_SET_NAME, "pico-zygote");
 	/* Into the watchdog's group, which is called 1 in its namespace. */
 	if (sys(setpgid, 0, h->features & PICO_HELPER_PIDNS ? 1 : h->group) < 0)
 		sys_exit(1);
 	sys(close, h->control);
-	sys(close, h->watchdog);
 	for (;;) {
-		if (sys(ppoll, p, 2, 0, 0, 8) < 0)
+		if (sys(ppoll, p, 3, 0, 0, 8) < 0)
 			continue;
 		if (p[1].revents)
 			group_end();
+		if (p[2].revents && !p[0].revents) {
+			join(h);
+			p[2].fd = -1;
+		}
+		if (!p[0].revents)
+			continue;
 		received = receive_order(h->spawn, &o);
 		if (received == -EINTR)
 			continue;
