@@ -6,7 +6,7 @@
  */
 #include "internal.h"
 
-#define HASH_BUCKETS 16384u /* at the start */
+#define HASH_BUCKETS 1024u /* at the start */
 #define HASH_MOST (1u << 22)
 #define LRU_KEEP 16384u
 

@@ -125,11 +125,41 @@ bool host_same(struct inode *i, const struct pico_stream_attributes *a)
 	       n->btime_sec == a->btime_sec && n->btime_nsec == a->btime_nsec;
 }
 
-static struct list *bucket(struct hostfs *h, const struct pico_stream_attributes *a)
+static struct list *bucket_of(struct hostfs *h, u64 ino)
 {
-	struct list *l = &h->hash[(u32)((a->inode * 0x9e3779b97f4a7c15ull) >> 40) % HOST_HASH];
+	struct list *l = &h->hash[(u32)((ino * 0x9e3779b97f4a7c15ull) >> 40) & h->hash_mask];
 	if (!l->next) list_init(l); /* most are never used: their pages stay untouched */
 	return l;
+}
+
+static struct list *bucket(struct hostfs *h, const struct pico_stream_attributes *a)
+{
+	return bucket_of(h, a->inode);
+}
+
+/* Lock held. Without memory it works on, more slowly. */
+static void hash_grow(struct hostfs *h)
+{
+	u32 size = h->hash_mask + 1;
+	struct list *old = h->hash, *table = kzalloc(size * 4 * sizeof(*table));
+
+	if (!table) return;
+	h->hash = table;
+	h->hash_mask = size * 4 - 1;
+	for (u32 k = 0; k < size; k++)
+		while (old[k].next && !list_empty(&old[k])) {
+			struct hnode *n = list_entry(old[k].next, struct hnode, hash_node);
+			list_del(&n->hash_node);
+			list_add(bucket_of(h, n->ino), &n->hash_node);
+		}
+	if (old != h->first_hash) kfree(old);
+}
+
+/* Lock held. */
+static void hash_insert(struct hostfs *h, const struct pico_stream_attributes *a, struct hnode *n)
+{
+	if (++h->inodes / 2 > h->hash_mask && h->hash_mask < HOST_HASH_MOST - 1) hash_grow(h);
+	list_add(bucket(h, a), &n->hash_node);
 }
 
 static struct inode *find_inode(struct hostfs *h, const struct pico_stream_attributes *a, const char *link, size_t link_size)
@@ -179,7 +209,7 @@ struct inode *host_inode(struct hostfs *h, u32 mark, const struct pico_stream_at
 	keep(i, a);
 	lock(&h->lock);
 	struct inode *other = find_inode(h, a, link, link_size); /* another thread may have been faster */
-	if (!other) list_add(bucket(h, a), &n->hash_node);
+	if (!other) hash_insert(h, a, n);
 	else list_init(&n->hash_node);
 	unlock(&h->lock);
 	if (other) {
@@ -194,6 +224,7 @@ static void hostfs_release(struct inode *i)
 	struct hostfs *h = hostfs_of(i);
 
 	lock(&h->lock);
+	if (!list_empty(&hnode(i)->hash_node)) h->inodes--;
 	list_del(&hnode(i)->hash_node);
 	unlock(&h->lock);
 	handles_close_idle(i);
@@ -601,6 +632,8 @@ struct inode *hostfs_root(const char *guest_path, u32 type, bool read_only, int 
 	*err = -ENOMEM;
 	h = kzalloc(sizeof(*h) + size + 1);
 	if (!h) return NULL;
+	h->hash = h->first_hash;
+	h->hash_mask = HOST_HASH - 1;
 	h->read_only = read_only;
 	h->prefix_size = size == 1 ? 0 : (u32)size;
 	memcpy(h->prefix, guest_path, size + 1);

@@ -19,13 +19,16 @@
 
 #define HOST_TTL NSEC_PER_SEC
 #define HOST_GRACE 20000ull /* ns: shorter than any message from the host takes to arrive */
-#define HOST_HASH 1024u
+#define HOST_HASH 64u /* buckets at the start */
+#define HOST_HASH_MOST (1u << 20)
 #define HOST_IDLE_MAX 64u /* handles for reading kept for the next open */
 
 struct hostfs {
 	struct lock lock; /* the hash */
 	u32 changes; /* of all its inodes */
-	struct list hash[HOST_HASH];
+	struct list *hash; /* a bucket becomes a list when it is first used */
+	u32 hash_mask, inodes;
+	struct list first_hash[HOST_HASH];
 	bool read_only, no_exec;
 	u32 prefix_size; /* 0 for "/" */
 	char prefix[];

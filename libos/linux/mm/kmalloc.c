@@ -63,22 +63,18 @@ static void slab_unlink(struct mem *m, struct size_class *c, u32 n)
 
 static bool slab_new(struct mem *m, struct size_class *c)
 {
-	char *a = pages_take(c->slab_pages, false, true);
+	void *a = pages_take(c->slab_pages, false, true);
 	if (!a)
 		return false;
 	u32 n = page_number(m, a);
 	for (u32 i = 0; i < c->slab_pages; i++) {
 		m->pages[n + i].state = PAGE_SLAB;
-		m->pages[n + i].head = (u16)i;
+		m->pages[n + i].head = i & 3;
 		m->pages[n + i].order = (u8)(c - m->classes);
 	}
-	for (u32 i = 0; i < c->per_slab; i++) {
-		struct free_object *o = (struct free_object *)(a + (size_t)i * c->size);
-		o->next = i + 1 < c->per_slab ? (u64)(i + 1) * c->size / UNIT : NO_OBJECT;
-		o->mark = FREE_MARK ^ (u64)o;
-	}
 	m->pages[n].inuse = 0;
-	m->pages[n].free = 0;
+	m->pages[n].fresh = 0;
+	m->pages[n].free = NO_OBJECT;
 	c->empty++;
 	slab_link(m, c, n);
 	return true;
@@ -93,6 +89,11 @@ static void slab_drop(struct mem *m, struct size_class *c, u32 n)
 	pages_give(page_address(m, n), c->slab_pages);
 }
 
+static bool is_full(const struct size_class *c, const struct page *p)
+{
+	return p->free == NO_OBJECT && p->fresh == c->per_slab;
+}
+
 static void *class_take(struct mem *m, struct size_class *c)
 {
 	struct free_object *o = NULL;
@@ -101,12 +102,16 @@ static void *class_take(struct mem *m, struct size_class *c)
 		goto out;
 	u32 n = c->partial;
 	struct page *p = &m->pages[n];
-	o = (struct free_object *)((char *)page_address(m, n) + (size_t)p->free * UNIT);
-	BUG_ON(o->mark != (FREE_MARK ^ (u64)o)); /* written after it was freed */
+	if (p->free != NO_OBJECT) {
+		o = (struct free_object *)((char *)page_address(m, n) + (size_t)p->free * UNIT);
+		BUG_ON(o->mark != (FREE_MARK ^ (u64)o)); /* written after it was freed */
+		p->free = (u16)o->next;
+	} else {
+		o = (struct free_object *)((char *)page_address(m, n) + (size_t)p->fresh++ * c->size);
+	}
 	if (p->inuse++ == 0)
 		c->empty--;
-	p->free = (u16)o->next;
-	if (p->free == NO_OBJECT)
+	if (is_full(c, p))
 		slab_unlink(m, c, n);
 	c->inuse++;
 	o->mark = 0;
@@ -125,10 +130,10 @@ static void class_give(struct mem *m, u32 n, void *object)
 	BUG_ON(offset % c->size);
 	lock(&c->lock);
 	BUG_ON(!p->inuse || o->mark == (FREE_MARK ^ (u64)o)); /* freed twice */
+	if (is_full(c, p))
+		slab_link(m, c, n);
 	o->next = p->free;
 	o->mark = FREE_MARK ^ (u64)o;
-	if (p->free == NO_OBJECT)
-		slab_link(m, c, n);
 	p->free = (u16)(offset / UNIT);
 	c->inuse--;
 	if (--p->inuse == 0 && ++c->empty > 1)

@@ -23,10 +23,13 @@ struct page {
 	u32 next, prev; /* free list or slab list, page numbers; PAGE_RUN: next = pages */
 	u8 state;
 	u8 order; /* PAGE_FREE: order; PAGE_SLAB: size class */
-	u16 inuse; /* PAGE_SLAB: objects handed out */
-	u16 free; /* PAGE_SLAB: first free object, in 16-byte units; 0xffff none */
-	u16 head;
+	u16 free; /* PAGE_SLAB: first object given back, in 16-byte units; 0xffff none */
+	u32 inuse : 10; /* PAGE_SLAB: objects handed out */
+	u32 fresh : 10; /* PAGE_SLAB: objects from this one on were never handed out, and are not touched */
+	u32 head : 2; /* PAGE_SLAB: pages back to the first */
 };
+
+_Static_assert(sizeof(struct page) == 16, "one for each page of the segment");
 
 #define CLASS_COUNT 20
 struct size_class {
