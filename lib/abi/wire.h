@@ -26,6 +26,8 @@
 #define PICO_RIP_WAIT (PICO_GATE_TEXT + 0x40)
 #define PICO_RIP_SIGRETURN (PICO_GATE_TEXT + 0x50)
 
+#define PICO_MADV_GUARD_INSTALL 102 /* Linux 6.13, newer than many headers */
+#define PICO_MADV_GUARD_REMOVE 103
 #define PICO_INTERRUPT_SIGNAL 23 /* SIGURG: ignored by default, so harmless before a handler is there */
 
 /* ---- handles: type in bits 56..62 ---- */
@@ -122,11 +124,12 @@ struct pico_slot {
 	uint32_t signalled; /* node index + 1 that satisfied the wait */
 	uint32_t generation; /* of the thread handle */
 	uint32_t answered; /* futex: seq of the last request answered, where there are no notifications */
-	uint32_t unused;
+	uint32_t exit_note; /* PICO_EXIT_NOTE, before exit_group of a clone that nobody has a handle of */
 	int64_t answer;
 	uint8_t pad[24];
 	uint8_t data[PICO_SLOT_SIZE - 64];
 };
+#define PICO_EXIT_NOTE 0x80000000u /* and the code, 0..255: it stands for the request */
 #define PICO_MAILBOX_OBJECTS 0x10000ull
 #define PICO_MAILBOX_NODES (PICO_MAILBOX_OBJECTS + PICO_OBJECT_COUNT * sizeof(struct pico_object))
 #define PICO_MAILBOX_REFS 0xb00000ull /* uint32_t reference counts of descriptor handles: the gate's; the monitor hears of the last close only */
@@ -150,7 +153,7 @@ struct pico_slot {
  * StreamEnumerateChildren r1 handle, r2 cookie, r3 size -> bytes in BULK
  * ProcessCreate          r1 param -> handle (eventfd already granted)
  * ProcessClone           r1 flags -> handle; asked before the clone unless NO_HANDLE; the handle's cookie travels in the clone's tag
- * ProcessExit            r1 code; recorded, -> 0; the gate then calls exit_group
+ * ProcessExit            r1 code; recorded, -> 0; the gate then calls exit_group. Not asked where an exit note does
  * ProcessGetExitCode     r1 handle
  * ProcessCheckpoint      r1 flags
  * RandomBitsRead         r1 size <= PICO_SLOT_BULK_SIZE; bytes in BULK

@@ -26,6 +26,7 @@ struct gate_block {
 	void *param;
 	uint64_t cookie;
 };
+_Static_assert(sizeof(struct gate_block) <= GATE_BLOCK_ROOM, "the block is larger than its place");
 
 /* Private to a picoprocess; a clone starts with a copy and fixes regions. */
 struct gate_state {
@@ -34,6 +35,7 @@ struct gate_state {
 	uint64_t vdso_start, vdso_end;
 	uint32_t vdso_usable, system_fs;
 	uint32_t regions_lock;
+	uint32_t anonymous; /* a clone that nobody has a handle of */
 	uint32_t regions[PICO_THREADS_MAX / 32]; /* bit set: in use or not yet known to be free */
 	uint32_t regions_made[PICO_THREADS_MAX / 32]; /* bit set: its block is there and can be looked at */
 	struct pico_init_info info;

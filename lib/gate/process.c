@@ -33,6 +33,7 @@ static void become_child(struct gate_block *b, uint32_t slot, uint64_t cookie)
 	b->alive = 1;
 	b->clear_word = NULL;
 	gate_name_thread(b);
+	gate.anonymous = !cookie;
 	gate_slot(slot)->wake_fd = 0;
 	if (gate_request(PICO_NR_HELLO, 0, cookie, 0, 0, 0) < 0)
 		gate_exit_group(127);
@@ -78,9 +79,14 @@ int64_t pico_gate_ProcessCreate(uint64_t param)
 	return h > 0 ? gate_opened(h) : h;
 }
 
+/* Of one that nobody can ask about only the monitor wants to know that its end
+ * was meant; it looks when the end comes. */
 int64_t pico_gate_ProcessExit(int32_t code)
 {
-	gate_request(PICO_NR(PICO_DC_ProcessExit), (uint64_t)(int64_t)code, 0, 0, 0, 0);
+	if (gate.anonymous && code >= 0 && code <= 255)
+		__atomic_store_n(&gate_slot(gate_self()->tb.slot)->exit_note, PICO_EXIT_NOTE | (uint32_t)code, __ATOMIC_RELEASE);
+	else
+		gate_request(PICO_NR(PICO_DC_ProcessExit), (uint64_t)(int64_t)code, 0, 0, 0, 0);
 	gate_exit_group(code & 0xff);
 }
 

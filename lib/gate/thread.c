@@ -67,6 +67,7 @@ void gate_slot_assign(struct gate_block *b, uint32_t slot)
 	struct pico_slot *s = gate_slot(slot);
 	uint64_t generation = __atomic_add_fetch(&s->generation, 1, __ATOMIC_RELAXED) & 0xffffff;
 
+	__atomic_store_n(&s->exit_note, 0, __ATOMIC_RELAXED);
 	b->tb.slot = slot;
 	b->tb.thread = PICO_HANDLE(PICO_HT_THREAD, slot | generation << 24);
 	b->seq = __atomic_load_n(&s->seq, __ATOMIC_RELAXED);
@@ -83,7 +84,9 @@ struct gate_block *gate_block_make(uint32_t slot)
 	if (!mapped) {
 		int64_t r = gate_call(__NR_mmap, base, PICO_THREAD_SIZE, PROT_READ | PROT_WRITE,
 				      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, (uint64_t)-1, 0);
-		if (r >= 0)
+		if (r >= 0) /* not a mapping of its own where that can be avoided: fork copies them one by one */
+			r = gate_call(__NR_madvise, base, PICO_PAGE_SIZE, PICO_MADV_GUARD_INSTALL, 0, 0, 0);
+		if (r == -PICO_EINVAL)
 			r = gate_call(__NR_mprotect, base, PICO_PAGE_SIZE, PROT_NONE, 0, 0, 0);
 		if (r < 0) {
 			gate_lock(&gate.regions_lock);

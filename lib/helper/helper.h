@@ -109,6 +109,12 @@ void seed_check(enum pico_seed_step step, long result);
 void keeper_unshare(const struct order *o);
 void keeper_start(const struct order *o);
 
+/* seed.c: what is mapped at a place (in one piece) will be mapped in clones, too,
+ * where it was in their parent: a fork leaves page tables of files to be filled
+ * by faults, unless the mapping once had guard pages (Linux 6.15; otherwise it is
+ * only slower). Nothing else is different; no page ever changes its protection. */
+void seed_keep_tables(uint64_t place);
+
 /* image.c: maps a library OS image; 0 or a negative errno, *step telling
  * LIBOS_HEADER (not an image) or MAP_LIBOS (memory). */
 int image_map(int fd, const struct pico_libos_header **header, enum pico_seed_step *step);

@@ -83,6 +83,8 @@ static int map_part(const struct image *image, const Elf64_Phdr *p)
 			return at < 0 ? (int)at : -EEXIST;
 		if (p->p_memsz > p->p_filesz)
 			memset((void *)file_end, 0, middle - file_end);
+		if (!(p->p_flags & PF_W))
+			seed_keep_tables(start);
 	}
 	if (end > middle) {
 		at = sys(mmap, middle, end - middle, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);

@@ -102,10 +102,24 @@ int seed_map_mailbox(int fd)
 	return at < 0 ? (int)at : 0;
 }
 
+void seed_keep_tables(uint64_t place)
+{
+	if (sys(madvise, place, PICO_PAGE_SIZE, PICO_MADV_GUARD_INSTALL) == 0)
+		sys(madvise, place, PICO_PAGE_SIZE, PICO_MADV_GUARD_REMOVE);
+}
+
+/* The library OS keeps at the segment's start what every picoprocess needs. */
 static long map_segment(int fd, uint64_t size)
 {
 	long error = size && size % PICO_PAGE_SIZE == 0 ? holds(fd, size) : -EINVAL;
-	return error ? error : map_at(PICO_SEGMENT_BASE, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	if (!error)
+		error = map_at(PICO_SEGMENT_BASE, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd);
+	if (error < 0)
+		return error;
+	/* Advice without effect here, which makes it a mapping of its own. */
+	if (size > PICO_SEGMENT_NEAR && sys(madvise, PICO_SEGMENT_BASE, PICO_SEGMENT_NEAR, MADV_DONTDUMP) == 0)
+		seed_keep_tables(PICO_SEGMENT_BASE);
+	return 0;
 }
 
 static long map_boot(int fd, uint64_t size)

@@ -280,9 +280,27 @@ static void unexpected_end(struct pico *p, const struct pico__process *q, int32_
 					  what, pid, WEXITSTATUS(status));
 }
 
+/* A note in the slot of one of its threads says the same as ProcessExit would
+ * have. Whoever could forge it could ask, too. */
+static bool has_left_note(struct pico *p, const struct pico__process *q, int status)
+{
+	if (q->first || q->seed || q->keeper || q->references || !WIFEXITED(status))
+		return false;
+	for (uint32_t at = q->first_thread; at; at = p->threads[at - 1].next)
+		if (__atomic_load_n(&pico__mailbox_slot(p, at - 1)->exit_note, __ATOMIC_ACQUIRE) ==
+		    (PICO_EXIT_NOTE | (uint32_t)WEXITSTATUS(status)))
+			return true;
+	return false;
+}
+
 static void ended(struct pico *p, struct pico__process *q, int status)
 {
 	pico__limits_account(p, q);
+	if (!q->exit_recorded && has_left_note(p, q, status)) {
+		__atomic_fetch_add(&p->downcalls[PICO_DC_ProcessExit], 1, __ATOMIC_RELAXED);
+		q->exit_recorded = true;
+		q->exit_code = WEXITSTATUS(status);
+	}
 	if (!q->exit_recorded) {
 		unexpected_end(p, q, q->pid, status);
 		q->exit_code = PICO_EXIT_SIGNAL(WIFSIGNALED(status) ? WTERMSIG(status) : SIGKILL);
