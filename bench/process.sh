@@ -12,6 +12,7 @@ view=(--mount /usr:/usr:ro --mount /bin:/bin:ro --mount /lib:/lib:ro --mount /li
 
 median() { sort -n | awk '{ a[NR] = $1 } END { print a[int((NR + 1) / 2)] }'; }
 
+more=() # options of pico run
 # pair NAME COUNT ARGS...: COUNT interleaved runs
 pair()
 {
@@ -20,7 +21,7 @@ pair()
 	: >"$work/n" ; : >"$work/p"
 	for ((i = 0; i < count; i++)); do
 		"$work/guest" "$@" >>"$work/n"
-		"$pico" run "${view[@]}" -- /w/guest "$@" >>"$work/p"
+		"$pico" run "${more[@]}" "${view[@]}" -- /w/guest "$@" >>"$work/p"
 	done
 	row "$name"
 }
@@ -49,6 +50,9 @@ echo '|---|---|---|---|'
 pair 'fork + exit + wait' 5 fork 300
 pair 'fork + exit + wait, 500 MiB touched' 3 fork 30 500
 pair 'fork + exit + wait, 500 MiB, huge pages advised' 3 fork 30 500 huge
+more=(--huge-pages)
+pair 'fork + exit + wait, 500 MiB, --huge-pages' 3 fork 30 500
+more=()
 pair 'vfork + exit + wait' 5 vfork 300
 pair 'posix_spawn of /bin/true + wait' 5 spawn 200
 pair 'fork + exec of /bin/true + wait' 5 exec 200

@@ -177,7 +177,7 @@ static int size_shift(const char *suffix)
 	return 10 * (int)(letter - letters + 1);
 }
 
-static int option_memory(struct run_options *options, const char *value)
+static int parse_size(const char *what, const char *value, uint64_t *size)
 {
 	char *end;
 	unsigned long long number;
@@ -187,11 +187,21 @@ static int option_memory(struct run_options *options, const char *value)
 	number = strtoull(value, &end, 10);
 	shift = size_shift(end);
 	if (errno || end == value || *value == '-' || shift < 0 || number == 0 || number > UINT64_MAX >> shift) {
-		complain("memory '%s': not a size such as 512M or 2G", value);
+		complain("%s '%s': not a size such as 512M or 2G", what, value);
 		return -1;
 	}
-	options->memory = (uint64_t)number << shift;
+	*size = (uint64_t)number << shift;
 	return 0;
+}
+
+static int option_memory(struct run_options *options, const char *value)
+{
+	return parse_size("memory", value, &options->memory);
+}
+
+static int option_huge_pages(struct run_options *options, const char *value)
+{
+	return parse_size("huge-pages", value ? value : "32M", &options->huge_pages);
 }
 
 static int option_timeout(struct run_options *options, const char *value)
@@ -328,6 +338,7 @@ static const struct {
 	{ "env", required_argument, option_env },
 	{ "cwd", required_argument, option_cwd },
 	{ "memory", required_argument, option_memory },
+	{ "huge-pages", optional_argument, option_huge_pages },
 	{ "timeout", required_argument, option_timeout },
 	{ "stats", no_argument, option_stats },
 	{ "uid", required_argument, option_uid },

@@ -30,6 +30,7 @@ static const char help_text[] =
 	"  --env K=V                     add to the environment; K alone: the caller's value\n"
 	"  --cwd DIR                     directory to start in; default /\n"
 	"  --memory SIZE                 limit of memory: 512M, 2G\n"
+	"  --huge-pages[=SIZE]           anonymous mappings of this size (32M) and more in huge pages\n"
 	"  --timeout SECONDS             end the program after this time, with status 124\n"
 	"  --uid N, --gid N              ids the program sees as its own; default 0\n"
 	"  --hostname NAME               host name the program sees\n"

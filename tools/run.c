@@ -185,6 +185,7 @@ static int create(struct run *run)
 	o.mounts = mounts;
 	o.mount_count = from->mount_count;
 	o.limits.memory = from->memory;
+	o.huge_pages = from->huge_pages;
 	o.limits.streams = STREAMS;
 	o.limits.deadline_ms = (from->timeout_ns + 999999) / 1000000;
 	o.hostname = from->hostname;

@@ -41,6 +41,7 @@ struct run_options {
 	const char *hostname;
 	const char *libos; /* path, or NULL: the Linux one */
 	uint64_t memory; /* bytes, 0: no limit */
+	uint64_t huge_pages; /* bytes, 0: none */
 	uint64_t timeout_ns; /* 0: none */
 	uint32_t uid, gid;
 	bool stats, verbose, help;

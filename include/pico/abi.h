@@ -37,7 +37,7 @@
 #define PICO_SEGMENT_BASE 0x00007e1000000000ull /* the shared segment, see init info */
 #define PICO_SEGMENT_NEAR 0x200000ull /* this much at its start is mapped in clones from the first, where the host can do that: for what is used most */
 #define PICO_THREADS_BASE 0x00007e0200000000ull /* one PICO_THREAD_SIZE region a thread slot */
-#define PICO_THREAD_SIZE 0x40000ull /* 256 KiB: guard, system stack, guard, alternate stack, thread block */
+#define PICO_THREAD_SIZE 0x40000ull /* 256 KiB: guard, system stack, thread block, alternate stack */
 #define PICO_THREADS_MAX 8192
 #define PICO_PAGE_SIZE 4096ull
 
@@ -336,6 +336,7 @@ enum pico_boot_tag {
 	PICO_BOOT_STDIO = 9, /* uint32_t type[3]: enum pico_stream_type of console:stdin/out/err; 0: not there */
 	PICO_BOOT_UMASK = 10, /* uint32_t */
 	PICO_BOOT_FLAGS = 11, /* uint32_t, PICO_BOOT_FLAG_ */
+	PICO_BOOT_HUGE_PAGES = 12, /* uint64_t: the program's anonymous memory in pieces of at least this size may be in huge pages; absent: only where it asks */
 };
 struct pico_boot_mount { uint32_t flags, type; char guest[]; }; /* guest path; type DIRECTORY or FILE */
 enum { PICO_BOOT_MOUNT_READ_ONLY = 1 };

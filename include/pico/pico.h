@@ -227,6 +227,12 @@ struct pico_options {
 	const char *helper; /* helper program; one serves all instances at a time */
 	const struct pico_app_stream *apps;
 	size_t app_count; /* at most 64 */
+	/* Private anonymous mappings of at least this many bytes that the program
+	 * may write are advised to be in huge pages, unless it says otherwise
+	 * (MADV_NOHUGEPAGE, PR_SET_THP_DISABLE): forks and snapshots of it cost a
+	 * fraction then, and so do its page faults; what it does not touch of 2 MiB
+	 * is paid for as soon as it touches some. 0: only where it asks itself. */
+	uint64_t huge_pages;
 };
 
 /* Fills in size and the defaults. */

@@ -273,6 +273,7 @@ static void copy_scalars(const struct pico_options *o, struct pico__config *c)
 	c->uid = o->uid;
 	c->gid = o->gid;
 	c->umask = o->umask;
+	c->huge_pages = o->huge_pages;
 }
 
 int pico__options_copy(const struct pico_options *options, struct pico__config *c, struct pico_error *error)

@@ -98,6 +98,8 @@ static void put_all(struct block *b, const struct pico__config *c, const uint32_
 	put(b, PICO_BOOT_LIMITS, &limits, sizeof(limits), NULL, 0);
 	put(b, PICO_BOOT_STDIO, stdio_types, 3 * sizeof(uint32_t), NULL, 0);
 	put(b, PICO_BOOT_UMASK, &c->umask, sizeof(c->umask), NULL, 0);
+	if (c->huge_pages)
+		put(b, PICO_BOOT_HUGE_PAGES, &c->huge_pages, sizeof(c->huge_pages), NULL, 0);
 	put(b, PICO_BOOT_FLAGS, &flags, sizeof(flags), NULL, 0);
 	put(b, PICO_BOOT_END, NULL, 0, NULL, 0);
 }

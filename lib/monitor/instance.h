@@ -56,6 +56,7 @@ struct pico__config { /* C; owns all it points to */
 	pico_exit_fn on_exit;
 	void *exit_user;
 	uint32_t log_level, uid, gid, umask;
+	uint64_t huge_pages;
 };
 
 enum pico__process_state {

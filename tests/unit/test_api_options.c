@@ -207,6 +207,7 @@ Test(api_options, boot_block)
 	o.uid = 1000;
 	o.root = "/usr";
 	o.flags = PICO_FLAG_ROOT_READ_ONLY;
+	o.huge_pages = 32u << 20;
 	cr_assert_eq(pico__create_detached(&o, &p, &e), 0, "%s", e.message);
 	size = pread(p->boot_fd, block, sizeof(block), 0);
 	cr_assert_eq((uint64_t)size, p->boot_size);
@@ -223,6 +224,8 @@ Test(api_options, boot_block)
 			cr_assert_str_eq(data, envp[envs++]);
 		if (r.tag == PICO_BOOT_IDS)
 			cr_assert_eq(*(const uint32_t *)(const void *)data, 1000);
+		if (r.tag == PICO_BOOT_HUGE_PAGES)
+			cr_assert_eq(*(const uint64_t *)(const void *)data, 32u << 20);
 		if (r.tag == PICO_BOOT_MOUNT) {
 			const struct pico_boot_mount *m = (const void *)data;
 
@@ -234,6 +237,6 @@ Test(api_options, boot_block)
 	}
 	cr_assert_eq(args, 2);
 	cr_assert_eq(envs, 1);
-	cr_assert_eq(seen, (1u << (PICO_BOOT_FLAGS + 1)) - 1, "every record, the end too");
+	cr_assert_eq(seen, (1u << (PICO_BOOT_HUGE_PAGES + 1)) - 1, "every record, the end too");
 	pico_destroy(p);
 }

@@ -85,11 +85,14 @@ static void take_strings(const void *boot, const char *program, struct exec_stri
 
 /* ---- the kernel ---- */
 
+#define HUGE_LEAST (2ull << 20) /* nothing smaller holds a huge page */
+
 static void kernel_init(const struct pico_init_info *info)
 {
 	const struct pico_boot_limits *limits = find_record(info->boot, PICO_BOOT_LIMITS);
 	const u32 *ids = find_record(info->boot, PICO_BOOT_IDS);
 	const char *hostname = find_record(info->boot, PICO_BOOT_HOSTNAME);
+	const u64 *huge = find_record(info->boot, PICO_BOOT_HUGE_PAGES);
 
 	K->magic = KERNEL_MAGIC;
 	K->boot_mono = now_mono();
@@ -100,6 +103,7 @@ static void kernel_init(const struct pico_init_info *info)
 	K->knobs.lease_break_time = 45;
 	K->cpu_count = info->cpu_count ? info->cpu_count : 1;
 	K->memory_limit = info->memory_limit;
+	K->huge_from = huge ? MAX(*huge, HUGE_LEAST) : 0;
 	K->phys_memory = info->phys_memory;
 	K->xstate_mask = info->xstate_mask;
 	K->xstate_size = info->xstate_size;

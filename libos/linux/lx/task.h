@@ -200,6 +200,7 @@ struct kernel {
 	u64 page_cache_unused;
 	u32 cpu_count;
 	u64 memory_limit, phys_memory, xstate_mask, xstate_size;
+	u64 huge_from; /* pieces of anonymous memory of this size are to be in huge pages; 0: none */
 	volatile struct pico_host_info *host;
 	pico_handle segment_handle;
 	struct wait_queue timer_wait; struct lock timer_lock; struct list timers; struct task *timer_task;

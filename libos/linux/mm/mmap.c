@@ -185,6 +185,17 @@ static u64 covered(const struct mm *mm, u64 start, u64 end)
 	return sum;
 }
 
+/* Huge pages where nobody asked for them: only where all of a large piece is
+ * likely to be used. A reserve that is committed in parts is not that. */
+static u32 huge_by_size(u32 vma_flags, u64 size, bool has_file)
+{
+	const u32 unfit = VMA_SHARED | VMA_STACK | VMA_THREAD_STACK | VMA_NORESERVE;
+
+	if (!K->huge_from || size < K->huge_from || has_file || current->process->no_huge)
+		return 0;
+	return (vma_flags & (unfit | VMA_WRITE)) == VMA_WRITE ? PICO_VM_HUGE : 0;
+}
+
 s64 mm_map_locked(struct mm *mm, u64 addr, u64 size, u32 prot, u32 flags, struct file *file, u64 offset)
 {
 	struct file *shared = NULL;
@@ -230,7 +241,10 @@ s64 mm_map_locked(struct mm *mm, u64 addr, u64 size, u32 prot, u32 flags, struct
 		file_put(shared);
 	if (!v)
 		return -ENOMEM;
-	r = install(mm, v, (vma_flags & VMA_LOCKED) || (flags & POPULATE_FLAGS) == MAP_POPULATE ? PICO_VM_POPULATE : 0);
+	u32 modifiers = huge_by_size(vma_flags, size, file);
+	if ((vma_flags & VMA_LOCKED) || (flags & POPULATE_FLAGS) == MAP_POPULATE)
+		modifiers |= PICO_VM_POPULATE;
+	r = install(mm, v, modifiers);
 	if (r < 0) {
 		vma_drop(v);
 		return r;
