@@ -439,8 +439,12 @@ static int other_life(int argc, char **argv)
 /* What clone takes and what it refuses. */
 static void odd_arguments(void)
 {
+	siginfo_t info = { .si_signo = 5, .si_code = 6, .si_errno = 7 };
 	int status;
 
+	info.si_pid = 77;
+	FAILS(waitid(P_PID, (id_t)getpid(), &info, WEXITED), ECHILD);
+	CHECK(info.si_signo == 0 && info.si_code == 0 && info.si_errno == 0 && info.si_pid == 0);
 	FAILS(syscall(SYS_clone, CLONE_SETTLS | SIGCHLD, 0, 0, 0, 0x8000123400000000ul), EPERM);
 	FAILS(syscall(SYS_clone, CLONE_SETTLS | SIGCHLD, 0, 0, 0, 0x7ffffffff000ul), EPERM);
 	for (int number = 65; number < 256; number += 19) {

@@ -183,10 +183,8 @@ SYSCALL(waitid)
 	if (nonblock)
 		w.options |= WNOHANG;
 	int r = wait_for_child(&w, &e);
-	if (r < 0)
-		return r;
 	if (!r && nonblock && !(options & WNOHANG))
-		return -EAGAIN;
+		r = -EAGAIN;
 	memset(&info, 0, sizeof(info));
 	if (r > 0) {
 		info.signo = SIGCHLD;
@@ -197,6 +195,8 @@ SYSCALL(waitid)
 		if (put_rusage(a[4], e.cpu))
 			return -EFAULT;
 	}
-	/* Linux writes these fields and leaves the others alone. */
-	return a[2] && copy_to_user(a[2], &info, offsetof(struct lx_siginfo, child) + 12) ? -EFAULT : 0;
+	/* Linux writes these fields, also when there is no child, and leaves the others alone. */
+	if (a[2] && copy_to_user(a[2], &info, offsetof(struct lx_siginfo, child) + 12))
+		return -EFAULT;
+	return r < 0 ? r : 0;
 }
