@@ -23,6 +23,7 @@ long strncpy_from_user(char *to, uaddr from, size_t size);
 #define put_user(v, a) ({ __typeof__(v) _v = (v); copy_to_user((a), &_v, sizeof(_v)); })
 /* Atomic operations on a program's word: 0 or -EFAULT. */
 int user_load_u32(uaddr a, u32 *value);
+int user_store_u64(uaddr a, u64 value);
 int user_cmpxchg_u32(uaddr a, u32 *expected, u32 desired); /* *expected becomes what was there */
 int user_xchg_u32(uaddr a, u32 value, u32 *old);
 int user_add_u32(uaddr a, u32 value, u32 *old);

@@ -9,6 +9,7 @@ long uaccess_copy(void *to, const void *from, u64 size);
 long uaccess_clear(void *to, u64 size);
 long uaccess_strncpy(char *to, const char *from, u64 most);
 long uaccess_load_u32(void *a, u32 *value);
+long uaccess_store_u64(void *a, u64 value);
 long uaccess_cmpxchg_u32(void *a, u32 *expected, u32 desired);
 long uaccess_xchg_u32(void *a, u32 value, u32 *old);
 long uaccess_add_u32(void *a, u32 value, u32 *old);
@@ -60,6 +61,11 @@ ATOMIC(xor)
 int user_load_u32(uaddr a, u32 *value)
 {
 	return likely(user_ok(a, 4)) ? (int)uaccess_load_u32((void *)a, value) : -EFAULT;
+}
+
+int user_store_u64(uaddr a, u64 value)
+{
+	return likely(user_ok(a, 8)) ? (int)uaccess_store_u64((void *)a, value) : -EFAULT;
 }
 
 int user_cmpxchg_u32(uaddr a, u32 *expected, u32 desired)

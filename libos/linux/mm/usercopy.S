@@ -150,6 +150,13 @@ uaccess_fault:
 	ret
 	guarded_end uaccess_load_u32
 
+/* long uaccess_store_u64(a, value): one store */
+	guarded	uaccess_store_u64
+	mov	%rsi, (%rdi)
+	xor	%eax, %eax
+	ret
+	guarded_end uaccess_store_u64
+
 /* long uaccess_cmpxchg_u32(a, *expected, desired) */
 	guarded	uaccess_cmpxchg_u32
 	mov	(%rsi), %eax

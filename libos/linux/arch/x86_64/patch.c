@@ -216,8 +216,8 @@ static int swap_bytes(u64 at, const u8 *new, u32 size)
 	memcpy((u8 *)&value + (at - word), new, size);
 	if (host_protect(start, PAGE_SIZE, VMA_READ | VMA_WRITE | VMA_EXEC))
 		return -EFAULT;
-	__atomic_store_n((u64 *)word, value, __ATOMIC_SEQ_CST);
-	return host_protect(start, PAGE_SIZE, VMA_READ | VMA_EXEC);
+	const int err = user_store_u64(word, value); /* the file may have been cut meanwhile */
+	return host_protect(start, PAGE_SIZE, VMA_READ | VMA_EXEC) || err ? -EFAULT : 0;
 }
 
 static int write_site(const struct mm *mm, const struct site *s, u64 trampoline)
