@@ -22,6 +22,7 @@ static void forget_host(struct task *t)
 	t->own_event = 0; /* a new host has no events yet */
 	t->host_thread = 0;
 	t->parked = t->in_user = 0;
+	t->resumable = t->mm && !t->lent;
 	t->set_child_tid = 0; /* told when it first began */
 	t->cpu_base = 0ul - t->cpu_time; /* its new thread's clock begins at zero */
 	__atomic_fetch_and(&t->flags, ~(TIF_PARK | TIF_INTERRUPT), __ATOMIC_SEQ_CST);
@@ -165,7 +166,8 @@ static void new_random(const struct mm *mm)
 /* ---- tasks ---- */
 
 /* tree_lock held, or nobody runs yet. The task of mm with the next number, of
- * those that have a thread of their own. */
+ * those that had a thread of their own and have none yet: who runs already makes
+ * more. */
 static struct task *find_task(const struct mm *mm, u32 after)
 {
 	struct task *best = NULL;
@@ -175,7 +177,7 @@ static struct task *find_task(const struct mm *mm, u32 after)
 		lock(&p->sig_lock);
 		list_for_each(at, &p->tasks) {
 			struct task *t = list_entry(at, struct task, process_node);
-			if (t->mm == mm && !t->lent && t->tid > after && (!best || t->tid < best->tid))
+			if (t->mm == mm && t->resumable && t->tid > after && (!best || t->tid < best->tid))
 				best = t;
 		}
 		unlock(&p->sig_lock);
@@ -187,8 +189,10 @@ static struct task *next_task(const struct mm *mm, u32 after)
 {
 	lock(&K->tree_lock);
 	struct task *t = find_task(mm, after);
-	if (t)
+	if (t) {
 		ref_get(&t->ref);
+		t->resumable = 0;
+	}
 	unlock(&K->tree_lock);
 	return t;
 }

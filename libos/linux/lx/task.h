@@ -71,6 +71,7 @@ struct task {
 	struct task *lender; /* of a vfork child: whose host thread it runs on, see proc/lend.c; NULL */
 	void *exec; /* mm/exec.c: what it will run in another picoprocess */
 	u32 lent; /* atomic: its host thread runs a vfork child meanwhile */
+	u32 resumable; /* came with a snapshot, and has no host thread yet */
 	void *saved_vector; /* vector state of a parked task */
 	u64 orig_rax; /* system call number, or -1 when not in a system call */
 	u64 fs_base, gs_base;
