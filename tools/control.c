@@ -295,17 +295,13 @@ int control_connect(const char *name)
 	struct sockaddr_un address;
 	int fd;
 
-	if (!control_name_valid(name)) {
-		complain("'%s' is no name of an instance", name);
+	if (!control_name_valid(name))
 		return -1;
-	}
 	if (address_of(name, &address) < 0)
 		return -1;
 	fd = try_connect(&address);
 	if (fd < 0 && errno == ECONNREFUSED)
 		unlink(address.sun_path); /* left behind by one that was killed */
-	if (fd < 0)
-		complain("no instance is named '%s'", name);
 	return fd;
 }
 

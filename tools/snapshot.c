@@ -62,8 +62,10 @@ static int ask(const char *name, const struct control_request *request, int fd, 
 	int connection = control_connect(name);
 	bool shown = false, done = false;
 
-	if (connection < 0)
+	if (connection < 0) {
+		complain("no instance is named '%s'", name);
 		return -1;
+	}
 	if (control_ask(connection, request, fd) == 0)
 		while (!done && control_hear(connection, reply) == 1) {
 			done = reply->kind == CONTROL_DONE;

@@ -106,7 +106,7 @@ struct control_reply {
 	uint64_t done, total;
 	char text[4096], text2[4096];
 };
-/* A connection to the instance of that name; -1 after complaining. */
+/* A connection to the instance of that name, or -1: there is none. */
 int control_connect(const char *name);
 int control_ask(int connection, const struct control_request *request, int fd);
 int control_hear(int connection, struct control_reply *reply); /* 1, or 0: hung up */

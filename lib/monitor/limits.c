@@ -84,7 +84,7 @@ void pico__limits_account(struct pico *p, const struct pico__process *q)
 static void look_at_memory(struct pico *p, uint64_t now)
 {
 	/* Who writes a snapshot counts once more what it shares. */
-	uint64_t limit = p->config.limits.memory * (p->park.writing ? 2 : 1), hidden, cpu, used;
+	uint64_t limit = p->config.limits.memory << (p->park.writing && p->config.limits.memory < 1ull << 62), hidden, cpu, used;
 	bool known;
 
 	pico__census_use(p, now, &hidden, &cpu);
