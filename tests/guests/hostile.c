@@ -23,7 +23,7 @@
 
 /* What would end this program by right, or take away what the test stands on. */
 static const short left_out[] = {
-	SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
+	SYS_exit, SYS_exit_group, SYS_seccomp, SYS_rt_sigreturn, SYS_kill, SYS_tkill, SYS_tgkill, SYS_rt_sigqueueinfo, SYS_rt_tgsigqueueinfo,
 	SYS_pidfd_send_signal, SYS_munmap, SYS_mremap, SYS_mmap, SYS_mprotect, SYS_brk, SYS_madvise, SYS_process_madvise, SYS_shmat, SYS_shmdt,
 	SYS_arch_prctl, SYS_setrlimit, SYS_close_range, SYS_setuid, SYS_setgid, SYS_setreuid, SYS_setregid, SYS_setresuid,
 	SYS_setresgid, SYS_setfsuid, SYS_setfsgid, SYS_capset, SYS_chroot, SYS_fork, SYS_vfork, SYS_clone, SYS_setgroups,
