@@ -19,7 +19,7 @@ bench: all $(EXTRA_PROGRAMS)
 	@echo
 	@$(srcdir)/bench/process.sh ./pico bench/process_guest
 	@echo
-	@bench/continuity
+	@PICO_LIBEXECDIR=`pwd` bench/continuity
 	@echo
 	@set -e; t=`mktemp -d`; trap 'rm -rf $$t' EXIT; n=0; \
 	for f in .libs/libpico.so pico-helper libos-linux; do \
