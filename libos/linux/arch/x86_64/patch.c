@@ -49,16 +49,28 @@ static bool is_prefix(u8 b)
 	return (b & 0xf1) == 0x41 || b == 0x66 || b == 0x0f;
 }
 
+/* The 0xb8 may be the displacement of an instruction with the number as its
+ * immediate, such as movl $39,-0x48(%rbp), or belong to a lea. Loads and stores
+ * cannot look so: rax is the number, and no program's memory is as low. b: the
+ * three bytes before. */
+static bool is_operand(const u8 *b)
+{
+	const bool direct = (b[2] & 0xc0) == 0x40 && (b[2] & 7) != 4, indexed = (b[1] & 0xc0) == 0x40 && (b[1] & 7) == 4;
+	const u8 op = direct ? b[1] : indexed ? b[0] : 0;
+
+	return op == 0xc7 || op == 0x81 || op == 0x69 || op == 0xf7 || b[2] == 0x8d;
+}
+
 static bool is_pair(const struct vma *v, struct site *s, u64 rax)
 {
-	u8 b[MOV_SIZE + 1];
+	u8 b[3 + MOV_SIZE];
 
 	s->from = s->rip - 2 - MOV_SIZE;
 	s->through = 0;
-	if (s->from <= v->start || copy_from_user(b, s->from - 1, sizeof(b)))
+	if (s->from < v->start + 3 || copy_from_user(b, s->from - 3, sizeof(b)))
 		return false;
-	memcpy(&s->nr, b + 2, 4);
-	return b[1] == 0xb8 && s->nr == rax && !is_prefix(b[0]);
+	memcpy(&s->nr, b + 4, 4);
+	return b[3] == 0xb8 && s->nr == rax && !is_prefix(b[2]) && !is_operand(b);
 }
 
 static u32 nop_size(const u8 *b, u32 room)
